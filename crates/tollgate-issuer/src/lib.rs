@@ -1,0 +1,1 @@
+//! Every decision of the token service, without I/O of its own.

@@ -1,0 +1,1 @@
+//! Token-bucket rate limiting: quotas, a pure decision and a bounded keyed limiter.

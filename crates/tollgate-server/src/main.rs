@@ -1,0 +1,3 @@
+//! The Tollgate token service.
+
+fn main() {}

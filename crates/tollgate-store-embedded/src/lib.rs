@@ -1,0 +1,1 @@
+//! The embedded durable store: an LSM tree with group commit.

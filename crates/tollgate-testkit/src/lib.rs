@@ -1,0 +1,1 @@
+//! Private server instances, clients and temporary directories for tests.

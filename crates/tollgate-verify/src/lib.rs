@@ -1,0 +1,1 @@
+//! Validation of OAuth 2 access tokens for resource servers.

@@ -1,0 +1,3 @@
+//! Development tasks: `cargo xtask test | lint | tidy | bench`.
+
+fn main() {}
