@@ -1,0 +1,346 @@
+//! The operations of a store: each atomic, each on data, batch in and batch out.
+
+use std::{future::Future, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+use tollgate_protocol::{ClientId, Resources, Subject, UnixMillis, UnixSeconds};
+
+use crate::record::{ClientRecord, KeyRing, NewToken, SignedToken, TokenKey, TokenRecord};
+
+/// Something broke; nothing is known of the operation's effect beyond that it was not
+/// acknowledged.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The store cannot be reached or refuses to work; later it may.
+    #[error("store unavailable: {0}")]
+    Unavailable(String),
+    /// A write could not be made durable; the store takes no more writes until it is reopened.
+    #[error("store stopped writing: {0}")]
+    WriteFailed(String),
+    /// The store's queue of writes is full.
+    #[error("too many writes are waiting")]
+    Saturated,
+    /// A record on disk is not what was written.
+    #[error("corrupt record: {0}")]
+    Corrupt(String),
+}
+
+/// The most items in one call of a batch operation.
+pub struct Batch;
+
+impl Batch {
+    /// The bound.
+    pub const ITEMS_MAX: usize = 1000;
+}
+
+/// A token whose standing is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// An opaque token, by its key.
+    Stored(TokenKey),
+    /// A signed token, by what it says of itself.
+    Signed(SignedToken),
+}
+
+/// Whether a token counts.
+///
+/// A token counts when it has not expired at the time asked for, was not revoked or consumed, its
+/// client is enabled and in the same epoch as when the token was issued, and no [`Cut`] covers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The opaque token counts and this is what it stands for.
+    Stored(Arc<TokenRecord>),
+    /// The signed token counts.
+    Signed,
+    /// It does not count; why is nobody's business.
+    Dead,
+}
+
+/// What became of a batch of new tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InsertOutcome {
+    /// All are kept, durably.
+    Inserted,
+    /// None is: there would be more live tokens than allowed.
+    Full,
+}
+
+/// A one-time token presented for redemption.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redemption {
+    /// The token.
+    pub key: TokenKey,
+    /// Who presents it.
+    pub client: ClientId,
+    /// The resources that this client is.
+    pub serves: Resources,
+}
+
+/// What became of a redemption.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Redeemed {
+    /// This call won; no other ever will.
+    Consumed(Arc<TokenRecord>),
+    /// Another call won before.
+    AlreadyConsumed,
+    /// The caller neither asked for the token nor serves its audience; it stays as it was.
+    NotYours,
+    /// No such token, or it is expired, revoked or not a one-time token.
+    Dead,
+}
+
+/// A token to be revoked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// The token.
+    pub probe: Probe,
+    /// The client that must own it; none when an administrator revokes.
+    pub owner: Option<ClientId>,
+}
+
+/// What became of a revocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revoked {
+    /// The token is dead from now on.
+    Revoked,
+    /// It was unknown or dead already.
+    AlreadyDead,
+    /// It belongs to another client and stays as it was.
+    NotYours,
+}
+
+/// What a [`Cut`] covers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum CutScope {
+    /// Every token of this subject.
+    Subject(Subject),
+    /// Every token; raised by a restore.
+    All,
+}
+
+/// Tokens issued up to a point in time are dead.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cut {
+    /// Which tokens.
+    pub scope: CutScope,
+    /// The last millisecond of issue that is covered.
+    pub issued_up_to: UnixMillis,
+    /// When no covered token can be alive any more, so that the cut may be forgotten.
+    pub expires_at: UnixSeconds,
+}
+
+/// What became of the use of a client assertion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AssertionUse {
+    /// It was not seen before.
+    Fresh,
+    /// It was.
+    Replayed,
+}
+
+/// A change of one client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientChange {
+    /// Done, durably.
+    Done,
+    /// There is such a client already.
+    AlreadyExists,
+    /// There is no such client.
+    NotFound,
+    /// Somebody else changed it first.
+    Conflict,
+}
+
+/// A change of the key ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyRingChange {
+    /// Done, durably.
+    Done,
+    /// Somebody else changed it first.
+    Conflict,
+}
+
+/// Which stored tokens are listed or counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenFilter {
+    /// Only those of this client.
+    pub client: Option<ClientId>,
+    /// Only those of this subject.
+    pub subject: Option<Subject>,
+}
+
+/// A page of stored tokens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// The live tokens, in the order of their keys.
+    pub tokens: Vec<(TokenKey, Arc<TokenRecord>)>,
+    /// Where the next page begins after; none on the last.
+    pub next: Option<TokenKey>,
+}
+
+/// What one step of cleaning did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SweepOutcome {
+    /// How many records were removed.
+    pub removed: usize,
+    /// Whether the sweep has been once through everything.
+    pub finished: bool,
+}
+
+/// What a store says of its state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// Reads and writes work.
+    Ok,
+    /// Reads work, writes do not; and why.
+    ReadOnly(String),
+    /// Nothing works; and why.
+    Down(String),
+}
+
+/// A store of tokens, clients and keys.
+///
+/// Every method is atomic and, where it changes something, durable before it answers. `now` is the
+/// caller's clock, which never runs backwards.
+pub trait Store: Send + Sync + 'static {
+    /// Keeps `tokens`, all or none, unless more than `active_max` would be alive (0: no bound).
+    fn insert(
+        &self,
+        tokens: Vec<NewToken>,
+        active_max: u64,
+        now: UnixSeconds,
+    ) -> impl Future<Output = Result<InsertOutcome, StoreError>> + Send;
+
+    /// The standing of each of `probes` at `now`, in order, in one round trip.
+    fn standing(
+        &self,
+        probes: &[Probe],
+        now: UnixSeconds,
+    ) -> impl Future<Output = Result<Vec<Standing>, StoreError>> + Send;
+
+    /// Consumes the one-time token of each of `redemptions`, in order.
+    fn redeem(
+        &self,
+        redemptions: Vec<Redemption>,
+        now: UnixSeconds,
+    ) -> impl Future<Output = Result<Vec<Redeemed>, StoreError>> + Send;
+
+    /// Revokes each of `revocations`, in order.
+    fn revoke(
+        &self,
+        revocations: Vec<Revocation>,
+        now: UnixSeconds,
+    ) -> impl Future<Output = Result<Vec<Revoked>, StoreError>> + Send;
+
+    /// Makes every token that `cut` covers dead.
+    fn cut(&self, cut: Cut) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The latest millisecond that any cut still in force covers; the caller issues later ones.
+    fn latest_cut(&self) -> impl Future<Output = Result<Option<UnixMillis>, StoreError>> + Send;
+
+    /// Notes the use of a client assertion, remembered until `expires_at`.
+    fn use_assertion(
+        &self,
+        assertion: TokenKey,
+        expires_at: UnixSeconds,
+        now: UnixSeconds,
+    ) -> impl Future<Output = Result<AssertionUse, StoreError>> + Send;
+
+    /// The client of this identifier.
+    fn client(
+        &self,
+        id: &ClientId,
+    ) -> impl Future<Output = Result<Option<Arc<ClientRecord>>, StoreError>> + Send;
+
+    /// Up to `limit` clients in the order of their identifiers, those after `after`.
+    fn clients(
+        &self,
+        after: Option<ClientId>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Arc<ClientRecord>>, StoreError>> + Send;
+
+    /// Registers a client; [`ClientChange::AlreadyExists`] when there is one.
+    fn create_client(
+        &self,
+        client: ClientRecord,
+    ) -> impl Future<Output = Result<ClientChange, StoreError>> + Send;
+
+    /// Replaces a client whose stored revision is one less than `client.revision`.
+    fn update_client(
+        &self,
+        client: ClientRecord,
+    ) -> impl Future<Output = Result<ClientChange, StoreError>> + Send;
+
+    /// Deletes a client; its tokens are dead from then on.
+    fn delete_client(
+        &self,
+        id: ClientId,
+    ) -> impl Future<Output = Result<ClientChange, StoreError>> + Send;
+
+    /// Every signing key.
+    fn key_ring(&self) -> impl Future<Output = Result<KeyRing, StoreError>> + Send;
+
+    /// Replaces the key ring whose stored revision is one less than `ring.revision`.
+    fn replace_key_ring(
+        &self,
+        ring: KeyRing,
+    ) -> impl Future<Output = Result<KeyRingChange, StoreError>> + Send;
+
+    /// Up to `limit` live tokens that pass `filter`, those after `after`. May read every token: it
+    /// is for administrators, not for requests.
+    fn tokens(
+        &self,
+        filter: TokenFilter,
+        after: Option<TokenKey>,
+        limit: usize,
+        now: UnixSeconds,
+    ) -> impl Future<Output = Result<Page, StoreError>> + Send;
+
+    /// How many live tokens pass `filter`. May read every token.
+    fn count(
+        &self,
+        filter: TokenFilter,
+        now: UnixSeconds,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// How many stored tokens have neither expired nor been revoked or consumed; cheap. Tokens of
+    /// disabled clients and those under a cut count until they expire.
+    fn active(&self, now: UnixSeconds) -> u64;
+
+    /// Removes up to `limit` records that have expired at `now`, going on where the last call
+    /// stopped.
+    fn sweep(
+        &self,
+        limit: usize,
+        now: UnixSeconds,
+    ) -> impl Future<Output = Result<SweepOutcome, StoreError>> + Send;
+
+    /// Whether it works, asked of the store itself.
+    fn health(&self) -> impl Future<Output = Health> + Send;
+
+    /// Everything that a backup carries: clients, keys, revocations and cuts. Tokens are left out:
+    /// a restore cannot know which of them died since, and so revives none.
+    fn export(&self, now: UnixSeconds)
+    -> impl Future<Output = Result<Snapshot, StoreError>> + Send;
+
+    /// Replaces everything by `snapshot`, and covers every token issued so far by `cut`.
+    fn import(
+        &self,
+        snapshot: Snapshot,
+        cut: Cut,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// What a backup carries.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Every client.
+    pub clients: Vec<ClientRecord>,
+    /// Every signing key, sealed.
+    pub key_ring: KeyRing,
+    /// Revoked signed tokens and used assertions, each until it would have expired.
+    pub spent: Vec<(TokenKey, UnixSeconds)>,
+    /// Cuts still in force.
+    pub cuts: Vec<Cut>,
+}
