@@ -1,0 +1,1 @@
+//! Tests of the limiter from outside: tables, a naive model, and floods of keys.
