@@ -14,6 +14,7 @@ pub mod memory;
 pub mod port;
 pub mod record;
 
+pub use memory::MemoryStore;
 pub use port::{
     AssertionUse, Batch, ClientChange, Cut, CutScope, Health, InsertOutcome, KeyRingChange, Page,
     Probe, Redeemed, Redemption, Revocation, Revoked, Snapshot, Standing, Store, StoreError,

@@ -46,7 +46,8 @@ pub enum Probe {
 /// Whether a token counts.
 ///
 /// A token counts when it has not expired at the time asked for, was not revoked or consumed, its
-/// client is enabled and in the same epoch as when the token was issued, and no [`Cut`] covers it.
+/// client is there, enabled and in the same epoch as when the token was issued, and no [`Cut`]
+/// covers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// The opaque token counts and this is what it stands for.
@@ -82,11 +83,12 @@ pub struct Redemption {
 pub enum Redeemed {
     /// This call won; no other ever will.
     Consumed(Arc<TokenRecord>),
-    /// Another call won before.
+    /// Another call won before. Said to whoever asks, until the token would have expired.
     AlreadyConsumed,
     /// The caller neither asked for the token nor serves its audience; it stays as it was.
     NotYours,
-    /// No such token, or it is expired, revoked or not a one-time token.
+    /// No such token, or it does not count, or it is not a one-time token; asked before
+    /// [`Redeemed::NotYours`].
     Dead,
 }
 
@@ -102,9 +104,9 @@ pub struct Revocation {
 /// What became of a revocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Revoked {
-    /// The token is dead from now on.
+    /// The token is dead from now on, whatever becomes of its client or of the cut above it.
     Revoked,
-    /// It was unknown or dead already.
+    /// It was unknown, expired, consumed or revoked already; asked before [`Revoked::NotYours`].
     AlreadyDead,
     /// It belongs to another client and stays as it was.
     NotYours,
@@ -119,7 +121,7 @@ pub enum CutScope {
     All,
 }
 
-/// Tokens issued up to a point in time are dead.
+/// Tokens issued up to a point in time are dead. Of two cuts of one scope the later dates count.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cut {
     /// Which tokens.
@@ -128,6 +130,18 @@ pub struct Cut {
     pub issued_up_to: UnixMillis,
     /// When no covered token can be alive any more, so that the cut may be forgotten.
     pub expires_at: UnixSeconds,
+}
+
+impl Cut {
+    /// Whether a token of `subject` issued at `issued_at` is dead by this cut.
+    #[must_use]
+    pub fn covers(&self, subject: &Subject, issued_at: UnixMillis) -> bool {
+        issued_at <= self.issued_up_to
+            && match &self.scope {
+                CutScope::Subject(own) => own == subject,
+                CutScope::All => true,
+            }
+    }
 }
 
 /// What became of the use of a client assertion.
@@ -170,12 +184,25 @@ pub struct TokenFilter {
     pub subject: Option<Subject>,
 }
 
+impl TokenFilter {
+    /// Whether `record` passes.
+    #[must_use]
+    pub fn admits(&self, record: &TokenRecord) -> bool {
+        self.client.as_ref().is_none_or(|own| *own == record.client)
+            && self
+                .subject
+                .as_ref()
+                .is_none_or(|own| *own == record.subject)
+    }
+}
+
 /// A page of stored tokens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
     /// The live tokens, in the order of their keys.
     pub tokens: Vec<(TokenKey, Arc<TokenRecord>)>,
-    /// Where the next page begins after; none on the last.
+    /// Where the next page begins after; none on the last. A page may be shorter than asked for and
+    /// still have a next.
     pub next: Option<TokenKey>,
 }
 
@@ -184,7 +211,7 @@ pub struct Page {
 pub struct SweepOutcome {
     /// How many records were removed.
     pub removed: usize,
-    /// Whether the sweep has been once through everything.
+    /// Whether the sweep came to the end of everything; the next call begins anew.
     pub finished: bool,
 }
 
@@ -204,7 +231,10 @@ pub enum Health {
 /// Every method is atomic and, where it changes something, durable before it answers. `now` is the
 /// caller's clock, which never runs backwards.
 pub trait Store: Send + Sync + 'static {
-    /// Keeps `tokens`, all or none, unless more than `active_max` would be alive (0: no bound).
+    /// Keeps `tokens`, all or none, unless [`Store::active`] would exceed `active_max` (0: no bound).
+    ///
+    /// Each key is new: the caller hashes 256 fresh random bits, and no backend looks whether the
+    /// key is in use.
     fn insert(
         &self,
         tokens: Vec<NewToken>,
@@ -236,10 +266,11 @@ pub trait Store: Send + Sync + 'static {
     /// Makes every token that `cut` covers dead.
     fn cut(&self, cut: Cut) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// The latest millisecond that any cut still in force covers; the caller issues later ones.
+    /// The latest millisecond that any cut not yet swept covers; the caller issues later ones.
     fn latest_cut(&self) -> impl Future<Output = Result<Option<UnixMillis>, StoreError>> + Send;
 
-    /// Notes the use of a client assertion, remembered until `expires_at`.
+    /// Notes the use of a client assertion, remembered until `expires_at`. An assertion and a token
+    /// of the same key have nothing to do with each other.
     fn use_assertion(
         &self,
         assertion: TokenKey,
@@ -261,6 +292,11 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<Arc<ClientRecord>>, StoreError>> + Send;
 
     /// Registers a client; [`ClientChange::AlreadyExists`] when there is one.
+    ///
+    /// # Security
+    ///
+    /// The store forgets deleted clients. The epoch of the new one must be a number that no earlier
+    /// client of this identifier had, or that one's tokens are alive again.
     fn create_client(
         &self,
         client: ClientRecord,
@@ -308,8 +344,8 @@ pub trait Store: Send + Sync + 'static {
     /// disabled clients and those under a cut count until they expire.
     fn active(&self, now: UnixSeconds) -> u64;
 
-    /// Removes up to `limit` records that have expired at `now`, going on where the last call
-    /// stopped.
+    /// Removes up to `limit` records that have expired at `now` (tokens, marks of consumed and
+    /// revoked ones, used assertions, cuts), going on where the last call stopped.
     fn sweep(
         &self,
         limit: usize,
@@ -339,8 +375,10 @@ pub struct Snapshot {
     pub clients: Vec<ClientRecord>,
     /// Every signing key, sealed.
     pub key_ring: KeyRing,
-    /// Revoked signed tokens and used assertions, each until it would have expired.
+    /// Revoked signed tokens, each until it would have expired.
     pub spent: Vec<(TokenKey, UnixSeconds)>,
+    /// Used assertions, each until it expires.
+    pub assertions: Vec<(TokenKey, UnixSeconds)>,
     /// Cuts still in force.
     pub cuts: Vec<Cut>,
 }
