@@ -39,5 +39,5 @@ pub use resource::{Resource, Resources};
 pub use scope::Scope;
 pub use secret::ClientSecret;
 pub use subject::Subject;
-pub use time::{UnixMillis, UnixSeconds};
+pub use time::{Now, UnixMillis, UnixSeconds};
 pub use token::{OpaqueToken, TokenKind};

@@ -58,3 +58,13 @@ impl UnixMillis {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 }
+
+/// The time of one request, read once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// The wall clock, which may step either way; for claims such as `iat` alone.
+    pub wall: UnixMillis,
+    /// The latest wall clock ever seen by this process; for every decision. What has expired once
+    /// stays expired when the wall clock steps back.
+    pub steady: UnixMillis,
+}
