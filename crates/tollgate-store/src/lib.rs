@@ -7,8 +7,9 @@
 //! - [`record`]: what is kept. Not what goes over the wire: those types live with the endpoints.
 //! - [`port`]: the operations.
 //! - [`memory`]: the reference model, the oracle of every backend's property tests.
-//! - [`conformance`]: the one suite that every backend passes.
+//! - `conformance`: the one suite that every backend passes; behind the feature of that name.
 
+#[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod memory;
 pub mod port;
