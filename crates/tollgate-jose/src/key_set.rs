@@ -60,13 +60,34 @@ impl JwkSet {
         if document.keys.len() > limits.keys_max {
             return Err(KeyError::TooLarge);
         }
-        let keys = document
-            .keys
-            .iter()
-            .filter_map(|raw| Jwk::from_slice(raw.get().as_bytes()).ok());
-        Ok(Self {
-            keys: keys.collect(),
-        })
+        let (mut keys, mut unreadable) = (Vec::new(), Vec::new());
+        for raw in document.keys {
+            match Jwk::from_slice(raw.get().as_bytes()) {
+                Ok(jwk) => keys.push(jwk),
+                Err(_) => unreadable.extend(Name::of(raw)),
+            }
+        }
+        // Which of two namesakes was meant is not for the reader to guess.
+        keys.retain(|jwk| !unreadable.iter().any(|name| name.is_namesake(jwk)));
+        Ok(Self { keys })
+    }
+}
+
+/// What an unreadable key calls itself.
+#[derive(Deserialize)]
+struct Name {
+    kid: String,
+    kty: String,
+}
+
+impl Name {
+    fn of(raw: &RawValue) -> Option<Self> {
+        serde_json::from_str(raw.get()).ok()
+    }
+
+    /// Keys of different types may share an id (RFC 7517 §4.5).
+    fn is_namesake(&self, jwk: &Jwk) -> bool {
+        jwk.kid() == Some(&self.kid) && jwk.key_type() == self.kty
     }
 }
 

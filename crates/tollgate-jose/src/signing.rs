@@ -65,7 +65,7 @@ enum Secret {
     Ecdsa(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
     Rsa(RsaKeyPair, &'static dyn RsaEncoding),
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
 }
 
 impl SigningKey {
@@ -164,7 +164,7 @@ impl SigningKey {
     /// [`KeyError::Weak`] when the secret is shorter than the hash (RFC 7518 §3.2),
     /// [`KeyError::AlgorithmMismatch`] when `alg` is not an HMAC.
     pub fn hmac(alg: Algorithm, secret: &[u8]) -> Result<Self, KeyError> {
-        let secret = Secret::Hmac(hmac_key(alg, secret)?);
+        let secret = Secret::Hmac(Box::new(hmac_key(alg, secret)?));
         Ok(Self {
             alg,
             kid: Box::default(),

@@ -224,7 +224,7 @@ fn prepare_secret(secret: &[u8], bound: Option<Algorithm>) -> Result<Prepared, K
     }
 }
 
-/// An HMAC key, unless the secret is shorter than the hash or `alg` is no HMAC.
+/// An HMAC key, unless the secret is too short or public, or `alg` is no HMAC.
 pub(crate) fn hmac_key(alg: Algorithm, secret: &[u8]) -> Result<hmac::Key, KeyError> {
     let algorithm = match alg {
         Algorithm::HS256 => hmac::HMAC_SHA256,
@@ -232,6 +232,9 @@ pub(crate) fn hmac_key(alg: Algorithm, secret: &[u8]) -> Result<hmac::Key, KeyEr
         Algorithm::HS512 => hmac::HMAC_SHA512,
         _ => return Err(KeyError::AlgorithmMismatch),
     };
+    if secret.trim_ascii_start().starts_with(b"-----BEGIN ") {
+        return Err(KeyError::SecretIsPublicKey);
+    }
     if secret.len() < algorithm.tag_len() {
         return Err(Weakness::HmacTooShort.into());
     }

@@ -8,4 +8,10 @@
     reason = "a test that fails should fail loudly, in its helpers too"
 )]
 
+mod allocations;
+mod attacks;
+mod cookbook;
+mod keys;
+mod primitives;
 mod round_trip;
+mod wycheproof_jose;
