@@ -1,1 +1,57 @@
-//! The serving layer under an HTTP service: hardened listeners, bounds, overload control, health and metrics.
+//! The serving layer under an HTTP service: hardened listeners, bounds, overload control, health
+//! and metrics. It knows nothing of what is served.
+//!
+//! ```no_run
+//! use tollgate_web::metrics::Registry;
+//! use tollgate_web::{Handler, HttpMetrics, RequestBody, RequestContext, ResponseBody};
+//! use tollgate_web::{Server, ServerConfig};
+//!
+//! struct Hello;
+//!
+//! impl Handler for Hello {
+//!     async fn handle(
+//!         &self,
+//!         _request: http::Request<RequestBody>,
+//!         _context: &mut RequestContext,
+//!     ) -> http::Response<ResponseBody> {
+//!         http::Response::new("hello".into())
+//!     }
+//! }
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let registry = Registry::new();
+//! let metrics = HttpMetrics::register(&registry, &[])?;
+//! let server = Server::bind(ServerConfig::default(), &["127.0.0.1:8080".parse()?], metrics)?;
+//! server.run(Hello, std::future::pending()).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod body;
+mod client_address;
+mod config;
+mod cors;
+mod handler;
+mod health;
+mod http_metrics;
+pub mod metrics;
+mod overload;
+#[cfg(feature = "profiling")]
+pub mod profiling;
+mod request_id;
+mod response;
+mod serve;
+mod tls;
+
+pub use body::{BodyError, RequestBody};
+pub use client_address::{Scheme, TrustedProxies, ip_key};
+pub use config::{ConfigError, ServerConfig, TlsConfig};
+pub use cors::{Cors, OriginError};
+pub use handler::{Handler, RequestContext};
+pub use health::{CheckOutcome, CheckReport, HealthRegistry, HealthReport, Status};
+pub use http_metrics::{HttpMetrics, RouteId};
+pub use overload::{Overload, OverloadLimits, Permit, Rejection};
+pub use request_id::RequestId;
+pub use response::{ResponseBody, StreamError, error_response};
+pub use serve::{Drained, Server, ServerError};
+pub use tls::{TlsError, TlsReloader};

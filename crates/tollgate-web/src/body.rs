@@ -1,0 +1,217 @@
+//! Request bodies under their bounds: size, and time to arrive.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep};
+
+/// A request's body. Reading it fails once it passes the server's `body_bytes_max` or arrives
+/// more slowly than `read_timeout` allows.
+pub struct RequestBody {
+    incoming: Incoming,
+    bytes_left: u64,
+    read_timeout: Duration,
+    deadline: Option<Pin<Box<Sleep>>>,
+    arrival: Option<Arc<Arrival>>,
+}
+
+/// How far a body has come in; shared with the server, which times the handler from its end.
+#[derive(Debug, Default)]
+pub(crate) struct Arrival(AtomicU8);
+
+const UNREAD: u8 = 0;
+const AWAITED: u8 = 1;
+const COMPLETE: u8 = 2;
+
+impl Arrival {
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == AWAITED
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == COMPLETE
+    }
+
+    fn set(&self, state: u8) {
+        self.0.store(state, Ordering::Relaxed);
+    }
+}
+
+/// Why a body could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BodyError {
+    /// It has more bytes than are allowed.
+    #[error("the body is too large")]
+    TooLarge,
+    /// It did not arrive in time.
+    #[error("the body took too long to arrive")]
+    TooSlow,
+    /// Its framing is broken, or the client left.
+    #[error("the body is malformed or incomplete")]
+    Malformed,
+}
+
+impl BodyError {
+    /// The status that tells the client: 413, 408 or 400.
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Malformed => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+impl RequestBody {
+    pub(crate) fn new(incoming: Incoming, bytes_max: usize, read_timeout: Duration) -> Self {
+        let arrival = (!incoming.is_end_stream()).then(Arc::default);
+        Self {
+            incoming,
+            bytes_left: bytes_max as u64,
+            read_timeout,
+            deadline: None,
+            arrival,
+        }
+    }
+
+    /// Where to watch the body arrive; `None` when there is none.
+    pub(crate) fn arrival(&self) -> Option<Arc<Arrival>> {
+        self.arrival.clone()
+    }
+
+    fn complete(&self) {
+        if let Some(arrival) = &self.arrival {
+            arrival.set(COMPLETE);
+        }
+    }
+
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let read_timeout = self.read_timeout;
+        let deadline = self.deadline.get_or_insert_with(|| {
+            Box::pin(tokio::time::sleep_until(Instant::now() + read_timeout))
+        });
+        deadline.as_mut().poll(cx)
+    }
+
+    fn take_frame(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, BodyError> {
+        let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+        self.bytes_left = self
+            .bytes_left
+            .checked_sub(bytes)
+            .ok_or(BodyError::TooLarge)?;
+        if self.incoming.is_end_stream() {
+            self.complete();
+        }
+        Ok(frame)
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match Pin::new(&mut self.incoming).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(self.take_frame(frame))),
+            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(BodyError::Malformed))),
+            Poll::Ready(None) => {
+                self.complete();
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                if let Some(arrival) = &self.arrival {
+                    arrival.set(AWAITED);
+                }
+                self.poll_deadline(cx)
+                    .map(|()| Some(Err(BodyError::TooSlow)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl fmt::Debug for RequestBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestBody")
+            .field("bytes_left", &self.bytes_left)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        // A body that nobody waits for any more no longer stops the handler's clock.
+        if let Some(arrival) = &self.arrival
+            && arrival.is_awaited()
+        {
+            arrival.set(UNREAD);
+        }
+    }
+}
+
+/// Reads a whole body of at most `bytes_max` bytes. One that came in one piece is not copied.
+///
+/// # Errors
+/// See [`BodyError`].
+pub async fn collect(mut body: RequestBody, bytes_max: usize) -> Result<Bytes, BodyError> {
+    if body.size_hint().lower() > bytes_max as u64 {
+        return Err(BodyError::TooLarge);
+    }
+    let Some(first) = next_data(&mut body).await? else {
+        return Ok(Bytes::new());
+    };
+    if first.len() > bytes_max {
+        return Err(BodyError::TooLarge);
+    }
+    if body.is_end_stream() {
+        return Ok(first);
+    }
+    let Some(second) = next_data(&mut body).await? else {
+        return Ok(first);
+    };
+    let mut whole = BytesMut::from(first);
+    let mut next = Some(second);
+    while let Some(data) = next {
+        if data.len() > bytes_max - whole.len() {
+            return Err(BodyError::TooLarge);
+        }
+        whole.extend_from_slice(&data);
+        next = next_data(&mut body).await?;
+    }
+    Ok(whole.freeze())
+}
+
+async fn next_data(body: &mut RequestBody) -> Result<Option<Bytes>, BodyError> {
+    loop {
+        let frame = std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await;
+        match frame.transpose()? {
+            None => return Ok(None),
+            // Trailers carry nothing that is read here.
+            Some(frame) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What a server is told at its start: bounds, time-outs, TLS. Reads no file and no environment.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::TrustedProxies;
+
+/// The bounds of one server. Every field has an effect on HTTP/1.1 and on HTTP/2.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// Connections open at once; one more is answered 503 and closed.
+    pub connections_max: usize,
+    /// From accepting a connection, or from the first byte of a later request, to the end of the
+    /// request's head. The TLS handshake counts.
+    pub header_timeout: Duration,
+    /// From the end of the head to the end of the body.
+    pub read_timeout: Duration,
+    /// How long an answer may wait for a client that does not read.
+    pub write_timeout: Duration,
+    /// How long a connection may stand open between two requests.
+    pub idle_timeout: Duration,
+    /// How long the handler may work once the request is complete; past it 503.
+    pub request_timeout: Duration,
+    /// How long a shutdown waits for requests in flight.
+    pub drain_timeout: Duration,
+    /// The largest request head in bytes; past it 431. At least 1024.
+    pub header_bytes_max: usize,
+    /// The largest request body in bytes; past it 413.
+    pub body_bytes_max: usize,
+    /// Whether HTTP/2 is spoken: by ALPN over TLS, by prior knowledge on plain text.
+    pub http2: bool,
+    /// Threads, each with its own runtime and listening socket; 0: one a core.
+    pub threads: usize,
+    /// The peers whose forwarding headers count.
+    pub trusted_proxies: TrustedProxies,
+    /// TLS 1.2 and 1.3 instead of plain text.
+    pub tls: Option<TlsConfig>,
+}
+
+/// Where the certificate chain and its key stand, both in PEM.
+#[derive(Clone, Debug)]
+pub struct TlsConfig {
+    /// The certificate chain, leaf first.
+    pub certificate_path: PathBuf,
+    /// The leaf's private key.
+    pub key_path: PathBuf,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            connections_max: 10_000,
+            header_timeout: Duration::from_secs(5),
+            read_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(120),
+            request_timeout: Duration::from_secs(10),
+            drain_timeout: Duration::from_secs(20),
+            header_bytes_max: 16_384,
+            body_bytes_max: 65_536,
+            http2: true,
+            threads: 0,
+            trusted_proxies: TrustedProxies::default(),
+            tls: None,
+        }
+    }
+}
+
+/// The smallest and largest bounds of a request head that HTTP clients and the parser live with.
+const HEADER_BYTES: std::ops::RangeInclusive<usize> = 1024..=1 << 20;
+const THREADS_MAX: usize = 1024;
+/// No time-out is shorter: the clock that enforces them is not finer.
+const TIMEOUT_MIN: Duration = Duration::from_millis(10);
+const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
+
+impl ServerConfig {
+    /// Checks every value against its range.
+    ///
+    /// # Errors
+    /// Names the first value that is out of range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let timeouts = [
+            ("header_timeout", self.header_timeout),
+            ("read_timeout", self.read_timeout),
+            ("write_timeout", self.write_timeout),
+            ("idle_timeout", self.idle_timeout),
+            ("request_timeout", self.request_timeout),
+        ];
+        for (key, timeout) in timeouts {
+            if timeout < TIMEOUT_MIN || timeout > TIMEOUT_MAX {
+                return Err(ConfigError {
+                    key,
+                    allowed: "10ms to 24h",
+                });
+            }
+        }
+        let rules = [
+            (
+                "drain_timeout",
+                "at most 24h",
+                self.drain_timeout <= TIMEOUT_MAX,
+            ),
+            ("connections_max", "at least 1", self.connections_max > 0),
+            ("threads", "at most 1024", self.threads <= THREADS_MAX),
+            (
+                "header_bytes_max",
+                "1024 to 1048576",
+                HEADER_BYTES.contains(&self.header_bytes_max),
+            ),
+            (
+                "body_bytes_max",
+                "at most 4294967295",
+                u32::try_from(self.body_bytes_max).is_ok(),
+            ),
+        ];
+        match rules.into_iter().find(|(_, _, holds)| !holds) {
+            Some((key, allowed, _)) => Err(ConfigError { key, allowed }),
+            None => Ok(()),
+        }
+    }
+
+    /// The number of threads that will serve.
+    pub(crate) fn thread_count(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        }
+    }
+}
+
+/// A value of [`ServerConfig`] is out of its range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{key}` is out of range: {allowed}")]
+pub struct ConfigError {
+    /// The field.
+    pub key: &'static str,
+    /// What it may be.
+    pub allowed: &'static str,
+}

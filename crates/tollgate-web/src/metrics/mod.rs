@@ -1,0 +1,17 @@
+//! Metrics that cost the hot path one uncontended atomic addition; not a general metrics library.
+//!
+//! Every label value is registered up front and found by index, so counting neither allocates nor
+//! takes a lock, and no label can come from a request. Counters are sharded by thread and summed
+//! when they are read.
+
+mod cells;
+mod histogram;
+mod process;
+mod registry;
+mod scalar;
+
+pub use histogram::{Buckets, Histogram, HistogramFamily};
+pub use registry::{Registry, RegistryError};
+pub use scalar::{Counter, CounterFamily, Gauge};
+
+pub(crate) use scalar::Level;

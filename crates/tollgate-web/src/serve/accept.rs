@@ -1,0 +1,160 @@
+//! One serving thread: its runtime, its accept loops, and waiting for its connections at the end.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::connection;
+use super::drain::Stage;
+use super::listen::refuse_new;
+use super::request::Connected;
+use super::state::{ConnectionInfo, ConnectionSlot, ConnectionState, Shared};
+use crate::http_metrics::Closed;
+use crate::{Handler, TlsReloader};
+
+/// How long to wait after the system refused a connection for want of files or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// When nothing came for so long after new connections were refused, the backlog is empty.
+const BACKLOG_QUIET: Duration = Duration::from_millis(50);
+const CERTIFICATE_POLL: Duration = Duration::from_secs(2);
+
+/// Sent to a connection beyond `connections_max`, as far as its socket takes it.
+const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
+    cache-control: no-store\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 71\r\n\r\n\
+    {\"error\":\"temporarily_unavailable\",\"error_description\":\"try again later\"}";
+
+/// Serves on this thread until the server has drained.
+pub(super) fn thread<H: Handler>(
+    shared: Arc<Shared>,
+    handler: Arc<H>,
+    listeners: Vec<StdListener>,
+    tls: Option<TlsReloader>,
+) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async move {
+        // Each connection holds a clone; when all are dropped, the last connection has ended.
+        let (open, mut all_ended) = mpsc::channel::<()>(1);
+        let mut accepting = JoinSet::new();
+        for listener in listeners {
+            let listener = TcpListener::from_std(listener)?;
+            let acceptor = Acceptor {
+                shared: Arc::clone(&shared),
+                handler: Arc::clone(&handler),
+            };
+            accepting.spawn(acceptor.run(listener, open.clone()));
+        }
+        drop(open);
+        if let Some(tls) = tls {
+            tokio::spawn(watch_certificates(tls));
+        }
+        while accepting.join_next().await.is_some() {}
+        all_ended.recv().await;
+        Ok(())
+    })
+}
+
+struct Acceptor<H> {
+    shared: Arc<Shared>,
+    handler: Arc<H>,
+}
+
+impl<H: Handler> Acceptor<H> {
+    async fn run(self, listener: TcpListener, open: mpsc::Sender<()>) {
+        let mut draining = std::pin::pin!(self.shared.drain.reached(Stage::Draining));
+        loop {
+            tokio::select! {
+                biased;
+                () = draining.as_mut() => break,
+                accepted = listener.accept() => self.take(accepted, &open).await,
+            }
+        }
+        refuse_new(&listener);
+        while let Ok(accepted) = timeout(BACKLOG_QUIET, listener.accept()).await {
+            if self.shared.drain.stage() == Stage::Aborting {
+                return;
+            }
+            self.take(accepted, &open).await;
+        }
+    }
+
+    async fn take(&self, accepted: io::Result<(TcpStream, SocketAddr)>, open: &mpsc::Sender<()>) {
+        match accepted {
+            Ok((stream, peer)) => self.serve(stream, peer, open.clone()),
+            // The client's doing, and over with.
+            Err(error) if is_about_one_connection(&error) => {}
+            Err(error) => {
+                tracing::error!(%error, "failed to accept a connection");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+
+    fn serve(&self, stream: TcpStream, peer: SocketAddr, open: mpsc::Sender<()>) {
+        let accepted = Instant::now();
+        let Some(slot) = ConnectionSlot::take(&self.shared) else {
+            self.shared.metrics.closed(Closed::ConnectionsMax);
+            if self.shared.rustls.is_none() {
+                let _ = stream.try_write(TOO_MANY);
+            }
+            return;
+        };
+        // Fails only on a connection that is already gone.
+        let Ok(local) = stream.local_addr() else {
+            return;
+        };
+        let _ = stream.set_nodelay(true);
+        let info = ConnectionInfo {
+            peer,
+            local,
+            tls: self.shared.rustls.is_some(),
+        };
+        let state = Arc::new(ConnectionState::new(
+            Arc::clone(&self.shared),
+            info,
+            accepted,
+        ));
+        let connected = Connected {
+            state,
+            handler: Arc::clone(&self.handler),
+        };
+        tokio::spawn(async move {
+            connection::run(stream, connected, accepted).await;
+            drop((slot, open));
+        });
+    }
+}
+
+fn is_about_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
+    )
+}
+
+/// Takes changed certificate files into use; runs until its runtime ends.
+async fn watch_certificates(tls: TlsReloader) {
+    let mut seen = tls.stamp();
+    loop {
+        sleep(CERTIFICATE_POLL).await;
+        let stamp = tls.stamp();
+        if stamp == seen {
+            continue;
+        }
+        // Certificate and key are seldom replaced in the same instant; a mismatch is tried again
+        // at the next change.
+        seen = stamp;
+        match tls.reload() {
+            Ok(()) => tracing::info!("took the new certificate into use"),
+            Err(error) => tracing::error!(%error, "kept the old certificate"),
+        }
+    }
+}

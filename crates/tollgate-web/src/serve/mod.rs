@@ -1,0 +1,164 @@
+//! The server: sockets, threads, connections and requests under their bounds.
+
+mod accept;
+mod connection;
+mod drain;
+mod listen;
+mod request;
+mod state;
+mod stream;
+mod tracked_body;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread;
+
+use tokio::sync::oneshot;
+
+use crate::config::ConfigError;
+use crate::tls::{Http2, TlsError};
+use crate::{Handler, HttpMetrics, ServerConfig, TlsReloader};
+use drain::Stage;
+use state::Shared;
+
+pub(crate) use state::ConnectionInfo;
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// A value is out of range.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// An address cannot be listened on.
+    #[error("failed to listen on {address}: {cause}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// Certificate or key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A thread or its runtime could not be started.
+    #[error("failed to start a serving thread: {0}")]
+    Thread(#[source] io::Error),
+}
+
+/// How a drain ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections that were cut off because `drain_timeout` had passed.
+    pub connections_aborted: usize,
+}
+
+/// Sockets that listen, not yet served.
+pub struct Server {
+    shared: Arc<Shared>,
+    tls: Option<TlsReloader>,
+    /// For each thread one socket an address.
+    listeners: Vec<Vec<TcpListener>>,
+    local_addrs: Vec<SocketAddr>,
+}
+
+impl Server {
+    /// Listens on every address, on each thread with a socket of its own.
+    ///
+    /// Port 0 takes a free port; see [`local_addrs`](Self::local_addrs).
+    ///
+    /// # Errors
+    /// See [`ServerError`].
+    pub fn bind(
+        config: ServerConfig,
+        addresses: &[SocketAddr],
+        metrics: HttpMetrics,
+    ) -> Result<Self, ServerError> {
+        config.validate()?;
+        let tls = config.tls.as_ref().map(TlsReloader::load).transpose()?;
+        let http2 = if config.http2 { Http2::On } else { Http2::Off };
+        let rustls = tls
+            .as_ref()
+            .map(|tls| tls.rustls_config(http2))
+            .transpose()?;
+        let (listeners, local_addrs) = listen::bind(addresses, config.thread_count())?;
+        let shared = Arc::new(Shared::new(config, metrics, rustls));
+        Ok(Self {
+            shared,
+            tls,
+            listeners,
+            local_addrs,
+        })
+    }
+
+    /// The addresses listened on, in the order given.
+    #[must_use]
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.local_addrs
+    }
+
+    /// The first address listened on.
+    #[must_use]
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.local_addrs.first().copied()
+    }
+
+    /// What takes new certificate files into use; `None` without TLS. Changed files are also
+    /// noticed without being told, within seconds.
+    #[must_use]
+    pub fn tls_reloader(&self) -> Option<TlsReloader> {
+        self.tls.clone()
+    }
+
+    /// Serves until `shutdown` resolves, then drains and returns. Requests are handled on the
+    /// server's own threads; this future only waits.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub async fn run<H: Handler>(
+        self,
+        handler: H,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<Drained, ServerError> {
+        let handler = Arc::new(handler);
+        let mut threads = Vec::with_capacity(self.listeners.len());
+        for (index, listeners) in self.listeners.into_iter().enumerate() {
+            let (shared, handler) = (Arc::clone(&self.shared), Arc::clone(&handler));
+            // One thread watches the files for all.
+            let tls = self.tls.clone().filter(|_| index == 0);
+            let started = spawn(index, move || {
+                accept::thread(shared, handler, listeners, tls)
+            });
+            match started {
+                Ok(done) => threads.push(done),
+                Err(cause) => {
+                    self.shared.drain.enter(Stage::Aborting);
+                    return Err(ServerError::Thread(cause));
+                }
+            }
+        }
+        shutdown.await;
+        let aborted = drain::drain(&self.shared, threads).await;
+        Ok(Drained {
+            connections_aborted: aborted,
+        })
+    }
+}
+
+/// Runs `serve` on a new thread; the receiver resolves when it has ended, however it ended.
+fn spawn(
+    index: usize,
+    serve: impl FnOnce() -> io::Result<()> + Send + 'static,
+) -> io::Result<oneshot::Receiver<()>> {
+    let (done, ended) = oneshot::channel();
+    thread::Builder::new()
+        .name(format!("web-{index}"))
+        .spawn(move || {
+            if let Err(error) = serve() {
+                tracing::error!(%error, "a serving thread ended");
+            }
+            drop(done);
+        })?;
+    Ok(ended)
+}

@@ -1,0 +1,141 @@
+//! A byte stream that tells its connection's state what happens on it.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::state::ConnectionState;
+
+/// Reads that one poll may throw away after our last byte.
+const DISCARDED_READS_MAX: usize = 16;
+
+/// A TCP or TLS stream under watch.
+pub(super) struct WatchedStream<I> {
+    inner: I,
+    /// What was read to tell the protocol.
+    prefix: Bytes,
+    state: Arc<ConnectionState>,
+    read: Reading,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    Open,
+    Ended,
+    /// We have said our last byte and throw away what still comes.
+    Discarding,
+}
+
+impl<I> WatchedStream<I> {
+    pub(super) fn new(inner: I, prefix: Bytes, state: Arc<ConnectionState>) -> Self {
+        Self {
+            inner,
+            prefix,
+            state,
+            read: Reading::Open,
+        }
+    }
+}
+
+impl<I: AsyncRead + Unpin> AsyncRead for WatchedStream<I> {
+    #[inline]
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        if self.prefix.is_empty() {
+            ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+        } else {
+            let taken = self.prefix.len().min(buf.remaining());
+            buf.put_slice(&self.prefix.split_to(taken));
+        }
+        if buf.filled().len() == before {
+            self.read = Reading::Ended;
+        } else {
+            self.state.bytes_read();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> WatchedStream<I> {
+    /// Reads until the client has closed too. The watch ends it if that takes too long.
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut space = [0; 4096];
+        for _ in 0..DISCARDED_READS_MAX {
+            let mut buf = ReadBuf::new(&mut space);
+            ready!(Pin::new(&mut self.inner).poll_read(cx, &mut buf))?;
+            if buf.filled().is_empty() {
+                self.read = Reading::Ended;
+                return Poll::Ready(Ok(()));
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WatchedStream<I> {
+    #[inline]
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.inner).poll_write(cx, buf);
+        if written.is_pending() {
+            self.state.write_blocked();
+        }
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        if written.is_pending() {
+            self.state.write_blocked();
+        }
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    #[inline]
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.inner).poll_flush(cx);
+        match flushed {
+            Poll::Ready(_) => self.state.write_flushed(),
+            Poll::Pending => self.state.write_blocked(),
+        }
+        flushed
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.read != Reading::Discarding {
+            let shut = Pin::new(&mut self.inner).poll_shutdown(cx);
+            if shut.is_pending() {
+                self.state.write_blocked();
+            }
+            ready!(shut)?;
+            self.state.write_flushed();
+            if self.read == Reading::Ended {
+                return Poll::Ready(Ok(()));
+            }
+            self.read = Reading::Discarding;
+            self.prefix.clear();
+            self.state.lingering();
+        }
+        self.poll_discard(cx)
+    }
+}
