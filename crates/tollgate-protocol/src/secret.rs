@@ -4,6 +4,8 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use crate::base62;
+
 /// A client secret in plain text.
 ///
 /// # Security
@@ -36,6 +38,17 @@ impl ClientSecret {
         }
     }
 
+    /// The secret made of 256 random bits: 43 characters of base62, which need no escaping in
+    /// headers, forms, URLs and shells.
+    #[must_use]
+    pub fn from_random(random: &[u8; 32]) -> Self {
+        let mut digits = Zeroizing::new([0; 43]);
+        base62::encode_256(random, &mut digits);
+        Self(Zeroizing::new(
+            digits.iter().map(|digit| char::from(*digit)).collect(),
+        ))
+    }
+
     /// The secret in plain text.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -46,5 +59,29 @@ impl ClientSecret {
 impl fmt::Debug for ClientSecret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("ClientSecret(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_hold_text_and_show_none_of_it() {
+        for refused in [String::new(), "a\n".into(), "x".repeat(513)] {
+            assert_eq!(ClientSecret::new(refused).unwrap_err(), InvalidSecret);
+        }
+        let secret = ClientSecret::new("p%40ss wörd".into()).unwrap();
+        assert_eq!(secret.expose(), "p%40ss wörd");
+        assert_eq!(format!("{secret:?}"), "ClientSecret(…)");
+    }
+
+    #[test]
+    fn random_bits_become_letters_and_digits() {
+        let ones = ClientSecret::from_random(&[255; 32]);
+        let other = ClientSecret::from_random(&[254; 32]);
+        assert_eq!(ones.expose().len(), 43);
+        assert!(ones.expose().bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        assert_ne!(ones.expose(), other.expose());
     }
 }

@@ -1,0 +1,169 @@
+//! Backup and restore: what a backup carries, how it is known to be whole, what a restore kills.
+//!
+//! ```text
+//! magic "TGBACKUP" | version u8 | length u64 | JSON of that length | SHA-256 | HMAC-SHA-256
+//! ```
+//!
+//! Both sums go over everything before them. The first tells a damaged file from one that the
+//! second refuses: made under another master key, or forged.
+
+use aws_lc_rs::{digest, hmac};
+use tollgate_protocol::UnixSeconds;
+use tollgate_store::{CutScope, KeyRing, Snapshot, Store};
+
+use crate::{AdminError, Context, Issuer, IssuerError, MasterKey};
+
+const MAGIC: &[u8; 8] = b"TGBACKUP";
+const VERSION: u8 = 1;
+const HEAD_LEN: usize = MAGIC.len() + 1 + 8;
+const SUM_LEN: usize = 32;
+const LABEL: &str = "backup";
+
+/// What a restore did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RestoreReport {
+    /// How many clients there are now.
+    pub clients: usize,
+    /// How many signing keys there are now.
+    pub keys: usize,
+    /// Every token issued before is refused from now on: which of them were revoked or consumed
+    /// since the backup is not known any more.
+    pub tokens_refused_before: UnixSeconds,
+}
+
+/// Why a file is not restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackupError {
+    /// It does not begin like one.
+    #[error("this is not a Tollgate backup")]
+    NotABackup,
+    /// It was written by a later Tollgate.
+    #[error("the backup is of a later version than this Tollgate reads")]
+    Version,
+    /// Bytes are missing, changed or too many.
+    #[error("the backup is damaged: its checksum does not match")]
+    Damaged,
+    /// It was sealed under another master key, or somebody changed it.
+    #[error("the backup was made under another master key, or was tampered with")]
+    OtherMasterKey,
+    /// What it holds makes no sense here.
+    #[error("the backup's contents cannot be read")]
+    Contents,
+}
+
+impl From<BackupError> for AdminError {
+    fn from(error: BackupError) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
+impl<S: Store> Issuer<S> {
+    /// Everything that a backup carries, in one file: clients, sealed signing keys, revocations.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not answer.
+    ///
+    /// # Security
+    ///
+    /// Signing keys are sealed and secrets are hashed, both under the master key, which is *not* in
+    /// the file. Keep the two apart.
+    pub async fn backup(&self, context: &Context<'_>) -> Result<Vec<u8>, AdminError> {
+        let snapshot = self.store.export(context.now.steady.to_seconds()).await?;
+        encode(&snapshot, self.keys.master())
+            .map_err(|error| IssuerError::Corrupt(error.to_string()).into())
+    }
+
+    /// Replaces everything by what `file` holds. No token issued before counts afterwards, and a
+    /// key that was revoked since the backup stays revoked.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::Invalid`] when the file is not a whole backup made under this master key;
+    /// nothing is changed then.
+    pub async fn restore(
+        &self,
+        file: &[u8],
+        context: &Context<'_>,
+    ) -> Result<RestoreReport, AdminError> {
+        let mut snapshot = decode(file, self.keys.master())?;
+        let (clients, keys) = (snapshot.clients.len(), snapshot.key_ring.keys.len());
+        // A clock that stood ahead when the backup was made must not leave cuts in the future of
+        // the tokens issued from now on.
+        let latest = snapshot
+            .cuts
+            .iter()
+            .map(|cut| cut.issued_up_to)
+            .max()
+            .unwrap_or_default();
+        let mut later = *context;
+        later.now.steady = later.now.steady.max(latest);
+        let cut = self.cut(CutScope::All, &later);
+        let issued_up_to = cut.issued_up_to;
+        let import = async |ring: KeyRing| {
+            snapshot.key_ring = carry_revocations(snapshot.key_ring, &ring);
+            self.store.import(snapshot, cut).await
+        };
+        let outcome = self.keys.replaced_by(&self.store, import, context).await;
+        self.caches.clear();
+        outcome?;
+        Ok(RestoreReport {
+            clients,
+            keys,
+            tokens_refused_before: UnixSeconds(issued_up_to.to_seconds().0.saturating_add(1)),
+        })
+    }
+}
+
+/// `restored`, later than `present`, and with the keys that were revoked meanwhile: whoever stole
+/// one of them could sign again otherwise.
+fn carry_revocations(mut restored: KeyRing, present: &KeyRing) -> KeyRing {
+    for key in &mut restored.keys {
+        let own = present.keys.iter().find(|own| own.kid == key.kid);
+        if let Some(revoked_at) = own.and_then(|own| own.revoked_at) {
+            key.revoked_at.get_or_insert(revoked_at);
+        }
+    }
+    restored.revision = restored.revision.max(present.revision).saturating_add(1);
+    restored
+}
+
+fn encode(snapshot: &Snapshot, master: &MasterKey) -> serde_json::Result<Vec<u8>> {
+    let mut file = MAGIC.to_vec();
+    file.push(VERSION);
+    file.extend_from_slice(&[0; 8]);
+    serde_json::to_writer(&mut file, snapshot)?;
+    let length = u64::try_from(file.len().saturating_sub(HEAD_LEN)).unwrap_or(u64::MAX);
+    if let Some(place) = file.get_mut(MAGIC.len() + 1..HEAD_LEN) {
+        place.copy_from_slice(&length.to_be_bytes());
+    }
+    let sum = digest::digest(&digest::SHA256, &file);
+    file.extend_from_slice(sum.as_ref());
+    let tag = hmac::sign(&key(master), &file);
+    file.extend_from_slice(tag.as_ref());
+    Ok(file)
+}
+
+fn decode(file: &[u8], master: &MasterKey) -> Result<Snapshot, BackupError> {
+    let rest = file.strip_prefix(MAGIC).ok_or(BackupError::NotABackup)?;
+    let (&version, rest) = rest.split_first().ok_or(BackupError::Damaged)?;
+    if version != VERSION {
+        return Err(BackupError::Version);
+    }
+    let (length, rest) = rest.split_first_chunk::<8>().ok_or(BackupError::Damaged)?;
+    let length = usize::try_from(u64::from_be_bytes(*length)).unwrap_or(usize::MAX);
+    let (json, sums) = rest.split_at_checked(length).ok_or(BackupError::Damaged)?;
+    let (sum, tag) = sums.split_at_checked(SUM_LEN).ok_or(BackupError::Damaged)?;
+    let (summed, _) = file.split_at(HEAD_LEN.saturating_add(length));
+    let (signed, _) = file.split_at(summed.len().saturating_add(SUM_LEN));
+    if tag.len() != SUM_LEN || digest::digest(&digest::SHA256, summed).as_ref() != sum {
+        return Err(BackupError::Damaged);
+    }
+    hmac::verify(&key(master), signed, tag).map_err(|_| BackupError::OtherMasterKey)?;
+    serde_json::from_slice(json).map_err(|_| BackupError::Contents)
+}
+
+fn key(master: &MasterKey) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, master.derive(LABEL).as_slice())
+}

@@ -1,0 +1,411 @@
+//! The life of the keys: what the clock and administrators do to the ring.
+
+use std::{sync::Arc, time::Duration};
+
+use tollgate_jose::Algorithm;
+use tollgate_protocol::{ClientId, UnixSeconds};
+use tollgate_store::{KeyRing, KeyRingChange, Store, StoreError};
+
+use super::{
+    JwksDocument, KeyView, Keys,
+    generate::{Dates, FreshKey},
+    plan::{Birth, Plan, Rhythm},
+    prepared::{Prepared, algorithm},
+    ring,
+};
+use crate::{AdminError, Context, Issuer, IssuerError};
+
+/// How often the store is asked for changes by other instances.
+const POLL: Duration = Duration::from_secs(30);
+/// How often a change is tried while other instances change the ring too.
+const ATTEMPTS_MAX: usize = 8;
+const CLIENTS_PAGE: usize = 1000;
+
+/// What should become of the ring, beside what the clock demands.
+pub(super) enum Wish {
+    /// Nothing else.
+    Tick,
+    /// There should be a key of this algorithm.
+    Line(Algorithm),
+    /// The key that signs with this algorithm should get a successor.
+    Rotate(Algorithm),
+    /// This key should be withdrawn.
+    Revoke(String),
+}
+
+/// What became of the ring.
+pub(super) struct Outcome {
+    /// The key that was asked for.
+    kid: Option<String>,
+    /// Whether keys left, so that verified tokens must be verified anew.
+    keys_left: bool,
+    plan: Plan,
+}
+
+/// A change of the ring that is not made yet.
+struct Draft {
+    ring: KeyRing,
+    keep: Duration,
+    kid: Option<String>,
+}
+
+impl Keys {
+    const fn rhythm(&self) -> Rhythm {
+        let policy = &self.settings.keys;
+        Rhythm {
+            rotate_every: policy.rotate_every,
+            publish_ahead: policy.publish_ahead,
+        }
+    }
+
+    /// Reads the ring, changes it as the clock and `wish` demand, and swaps in what requests read.
+    pub(super) async fn fulfil<S: Store>(
+        &self,
+        store: &S,
+        wish: &Wish,
+        context: &Context<'_>,
+    ) -> Result<Outcome, IssuerError> {
+        match self.try_fulfil(store, wish, context).await {
+            Ok(outcome) => Ok(outcome),
+            Err(AdminError::Broken(error)) => Err(error),
+            Err(other) => Err(StoreError::Unavailable(other.to_string()).into()),
+        }
+    }
+
+    async fn try_fulfil<S: Store>(
+        &self,
+        store: &S,
+        wish: &Wish,
+        context: &Context<'_>,
+    ) -> Result<Outcome, AdminError> {
+        let now = context.now.steady.to_seconds();
+        let _turn = self.changes.lock().await;
+        for _ in 0..ATTEMPTS_MAX {
+            let stored = store.key_ring().await?;
+            let keep = self.keep(store, &stored).await?;
+            let mut draft = Draft {
+                ring: stored.clone(),
+                keep,
+                kid: None,
+            };
+            let plan = self.revise(&mut draft, wish, context).await?;
+            let changed = draft.ring != stored;
+            if changed {
+                draft.ring.revision = stored.revision.saturating_add(1);
+                let change = store.replace_key_ring(draft.ring.clone()).await?;
+                if change == KeyRingChange::Conflict {
+                    continue;
+                }
+            }
+            let keys_left = self.install(draft.ring, now)?;
+            return Ok(Outcome {
+                kid: draft.kid,
+                keys_left,
+                plan,
+            });
+        }
+        Err(AdminError::Conflict("key ring"))
+    }
+
+    /// Lets `import` replace the whole store, ring included, and reads the new ring.
+    pub(crate) async fn replaced_by<S: Store>(
+        &self,
+        store: &S,
+        import: impl AsyncFnOnce(KeyRing) -> Result<(), StoreError>,
+        context: &Context<'_>,
+    ) -> Result<(), IssuerError> {
+        {
+            let _turn = self.changes.lock().await;
+            import(store.key_ring().await?).await?;
+        }
+        self.fulfil(store, &Wish::Tick, context).await.map(|_| ())
+    }
+
+    /// Applies to `draft` what `wish` and then the clock demand; what the clock demands later.
+    async fn revise(
+        &self,
+        draft: &mut Draft,
+        wish: &Wish,
+        context: &Context<'_>,
+    ) -> Result<Plan, AdminError> {
+        let now = context.now.steady.to_seconds();
+        ring::keep_longer(&mut draft.ring.keys, draft.keep);
+        ring::drop_gone(&mut draft.ring.keys, now);
+        let mut lines = vec![self.settings.keys.signing_alg];
+        match wish {
+            Wish::Tick => {}
+            Wish::Line(algorithm) => lines.push(*algorithm),
+            Wish::Rotate(algorithm) => {
+                let birth = self.succession(&draft.ring, *algorithm, now)?;
+                draft.kid = Some(self.bear(draft, birth, context).await?);
+            }
+            Wish::Revoke(kid) => {
+                draft.kid = Some(kid.clone());
+                self.withdraw(draft, kid, context).await?;
+            }
+        }
+        for key in draft
+            .ring
+            .keys
+            .iter()
+            .filter(|key| key.revoked_at.is_none())
+        {
+            lines.push(algorithm(key)?);
+        }
+        lines.sort_unstable();
+        lines.dedup();
+        let plan = self.rhythm().plan(&draft.ring.keys, &lines, now);
+        for birth in &plan.births {
+            self.bear(draft, *birth, context).await?;
+        }
+        if plan.births.is_empty() {
+            return Ok(plan);
+        }
+        Ok(self.rhythm().plan(&draft.ring.keys, &lines, now))
+    }
+
+    fn succession(
+        &self,
+        ring: &KeyRing,
+        algorithm: Algorithm,
+        now: UnixSeconds,
+    ) -> Result<Birth, AdminError> {
+        if ring::published(&ring.keys) >= ring::KEYS_MAX {
+            let message = format!("there are {} keys already", ring::KEYS_MAX);
+            return Err(AdminError::Invalid(message));
+        }
+        let current = ring
+            .keys
+            .iter()
+            .filter(|key| ring::is_current(key, algorithm.name(), now));
+        match current.map(|key| key.signs_from).max() {
+            Some(newest) => Ok(self.rhythm().successor(algorithm, newest, now)),
+            None => Ok(Birth {
+                algorithm,
+                signs_from: now,
+            }),
+        }
+    }
+
+    async fn withdraw(
+        &self,
+        draft: &mut Draft,
+        kid: &str,
+        context: &Context<'_>,
+    ) -> Result<(), AdminError> {
+        let now = context.now.steady.to_seconds();
+        let key = draft.ring.keys.iter().find(|key| key.kid == kid);
+        let algorithm = algorithm(key.ok_or(AdminError::NotFound("key"))?)?;
+        match ring::revoke(&mut draft.ring.keys, kid, draft.keep, now) {
+            // It is revoked already; the date stays the first one.
+            None | Some(ring::Revoked::LineSigns) => Ok(()),
+            Some(ring::Revoked::LineIsEmpty) => {
+                let birth = Birth {
+                    algorithm,
+                    signs_from: now,
+                };
+                self.bear(draft, birth, context).await?;
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds a new key to `draft`; its identifier.
+    async fn bear(
+        &self,
+        draft: &mut Draft,
+        birth: Birth,
+        context: &Context<'_>,
+    ) -> Result<String, IssuerError> {
+        let now = context.now.steady.to_seconds();
+        let fresh = match self.take_spare(birth.algorithm) {
+            Some(spare) => spare,
+            None => FreshKey::generate(birth.algorithm).await?,
+        };
+        let dates = Dates {
+            created_at: now,
+            signs_from: birth.signs_from,
+        };
+        let key = fresh.seal(&self.master, dates, context.entropy)?;
+        let kid = key.kid.clone();
+        ring::add(&mut draft.ring.keys, key, draft.keep, now);
+        Ok(kid)
+    }
+
+    /// Swaps in `ring` for requests; whether keys left.
+    fn install(&self, ring: KeyRing, now: UnixSeconds) -> Result<bool, IssuerError> {
+        let known = self.prepared.load();
+        if known.ring == ring {
+            return Ok(false);
+        }
+        let later = Prepared::new(ring, &known, &self.master, now)?;
+        let keys_left = known.loses_keys_to(&later);
+        self.prepared.store(Arc::new(later));
+        Ok(keys_left)
+    }
+
+    fn take_spare(&self, algorithm: Algorithm) -> Option<FreshKey> {
+        let mut spares = self.spares.lock();
+        let place = spares
+            .iter()
+            .position(|spare| spare.algorithm() == algorithm)?;
+        Some(spares.swap_remove(place))
+    }
+
+    async fn make_spares(&self, algorithms: &[Algorithm]) -> Result<(), IssuerError> {
+        for &algorithm in algorithms {
+            let has_one =
+                |spares: &[FreshKey]| spares.iter().any(|spare| spare.algorithm() == algorithm);
+            if has_one(&self.spares.lock()) {
+                continue;
+            }
+            let fresh = FreshKey::generate(algorithm).await?;
+            let mut spares = self.spares.lock();
+            if !has_one(&spares) {
+                spares.push(fresh);
+            }
+        }
+        Ok(())
+    }
+
+    /// How long a key stays in the JWKS after its last signature: the longest life of an access
+    /// token, and some more.
+    async fn keep<S: Store>(&self, store: &S, ring: &KeyRing) -> Result<Duration, StoreError> {
+        let mut longest = self.settings.access_ttl;
+        let mut after: Option<ClientId> = None;
+        // Nothing has been signed yet.
+        if ring.keys.is_empty() {
+            return Ok(longest.saturating_add(self.settings.keys.retain_after));
+        }
+        loop {
+            let page = store.clients(after, CLIENTS_PAGE).await?;
+            let own = page.iter().filter_map(|client| client.access_ttl).max();
+            longest = longest.max(own.unwrap_or_default());
+            match page.last() {
+                Some(last) if page.len() == CLIENTS_PAGE => after = Some(last.id.clone()),
+                _ => return Ok(longest.saturating_add(self.settings.keys.retain_after)),
+            }
+        }
+    }
+
+    fn view(&self, kid: &str, now: UnixSeconds) -> Option<KeyView> {
+        let prepared = self.prepared.load();
+        let key = prepared.ring.keys.iter().find(|key| key.kid == kid)?;
+        Some(KeyView::of(key, now))
+    }
+}
+
+impl<S: Store> Issuer<S> {
+    /// Does what the clock demands of the signing keys and learns what other instances did to
+    /// them; how long until this should be called again. Meant for a task of its own.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not answer; requests go on with the keys known so far.
+    pub async fn tick_keys(&self, context: &Context<'_>) -> Result<Duration, IssuerError> {
+        let outcome = self.keys.fulfil(&self.store, &Wish::Tick, context).await?;
+        self.forget_verified(&outcome);
+        self.keys.make_spares(&outcome.plan.spares).await?;
+        let until = |next: UnixSeconds| next.to_millis().since(context.now.steady);
+        Ok(outcome.plan.next.map_or(POLL, |next| until(next).min(POLL)))
+    }
+
+    /// Makes the successor of the key that signs with `algorithm` (the default one unless given):
+    /// published now, signing once validators had time to learn it.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::Invalid`] for algorithms that no JWT is signed with here and when there are
+    /// too many keys, [`AdminError::Broken`] when the store or the generator does not answer.
+    pub async fn rotate_key(
+        &self,
+        algorithm: Option<Algorithm>,
+        context: &Context<'_>,
+    ) -> Result<KeyView, AdminError> {
+        let algorithm = algorithm.unwrap_or(self.settings.keys.signing_alg);
+        require_asymmetric(algorithm)?;
+        self.change_key(Wish::Rotate(algorithm), context).await
+    }
+
+    /// Withdraws a key in an emergency: at once it is out of the JWKS, verifies nothing and signs
+    /// nothing, and its successor signs.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::NotFound`] for unknown keys, [`AdminError::Broken`] when the store or the
+    /// generator does not answer; the key is not withdrawn then.
+    ///
+    /// # Security
+    ///
+    /// Every token that the key signed is dead here from now on; resource servers that hold an
+    /// older JWKS accept them until they fetch the new one.
+    pub async fn revoke_key(
+        &self,
+        kid: &str,
+        context: &Context<'_>,
+    ) -> Result<KeyView, AdminError> {
+        self.change_key(Wish::Revoke(kid.to_owned()), context).await
+    }
+
+    /// The signing keys, oldest first.
+    pub fn keys(&self, context: &Context<'_>) -> Vec<KeyView> {
+        let now = context.now.steady.to_seconds();
+        let prepared = self.keys.prepared.load();
+        prepared
+            .ring
+            .keys
+            .iter()
+            .map(|key| KeyView::of(key, now))
+            .collect()
+    }
+
+    /// The JWKS (RFC 7517 §5) as it stands at this time.
+    pub fn jwks(&self, context: &Context<'_>) -> Arc<JwksDocument> {
+        self.keys.jwks(context.now.steady.to_seconds())
+    }
+
+    /// Makes sure that there is a key which signs with `algorithm`; the first one signs at once.
+    pub(crate) async fn ensure_algorithm(
+        &self,
+        algorithm: Algorithm,
+        context: &Context<'_>,
+    ) -> Result<(), AdminError> {
+        require_asymmetric(algorithm)?;
+        if self
+            .keys
+            .signer(algorithm, context.now.steady.to_seconds())
+            .is_some()
+        {
+            return Ok(());
+        }
+        let outcome = self
+            .keys
+            .try_fulfil(&self.store, &Wish::Line(algorithm), context)
+            .await?;
+        self.forget_verified(&outcome);
+        Ok(())
+    }
+
+    async fn change_key(&self, wish: Wish, context: &Context<'_>) -> Result<KeyView, AdminError> {
+        let outcome = self.keys.try_fulfil(&self.store, &wish, context).await?;
+        self.forget_verified(&outcome);
+        let now = context.now.steady.to_seconds();
+        let view = outcome.kid.and_then(|kid| self.keys.view(&kid, now));
+        view.ok_or(AdminError::NotFound("key"))
+    }
+
+    /// A token verified under a key that left must not be found in a cache.
+    fn forget_verified(&self, outcome: &Outcome) {
+        if outcome.keys_left {
+            self.caches.keys_changed();
+        }
+    }
+}
+
+fn require_asymmetric(algorithm: Algorithm) -> Result<(), AdminError> {
+    if algorithm.is_symmetric() {
+        let message = format!("{algorithm} has no public key that others could verify with");
+        return Err(AdminError::Invalid(message));
+    }
+    Ok(())
+}

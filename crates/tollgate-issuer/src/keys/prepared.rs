@@ -1,0 +1,206 @@
+//! What requests read of the key ring: unsealed, parsed and written once a change.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tollgate_jose::{Algorithm, Jwk, SigningKey, VerifyingKey, encode_header};
+use tollgate_protocol::UnixSeconds;
+use tollgate_store::{KeyRing, StoredKey};
+
+use super::JwksDocument;
+use crate::{
+    IssuerError, MasterKey,
+    master_key::{Associated, SealError},
+};
+
+/// A key that can sign, with what every token signed by it begins with.
+pub(crate) struct SigningEntry {
+    pub(crate) kid: String,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) key: SigningKey,
+    /// The base64url header of an access token (RFC 9068 §2.1).
+    pub(crate) at_jwt_header: String,
+    /// The base64url header of an introspection answer (RFC 9701 §5).
+    pub(crate) introspection_header: String,
+}
+
+impl SigningEntry {
+    fn unseal(stored: &StoredKey, master: &MasterKey) -> Result<Self, IssuerError> {
+        let algorithm = algorithm(stored)?;
+        let associated = Associated {
+            kid: &stored.kid,
+            algorithm: &stored.algorithm,
+            created_at: stored.created_at,
+        };
+        let pkcs8 = master.open(&stored.sealed, &associated)?;
+        let key = SigningKey::from_pkcs8(algorithm, &pkcs8)
+            .map_err(|error| IssuerError::Corrupt(error.to_string()))?
+            .with_kid(&stored.kid);
+        let header = |typ| encode_header(algorithm, &stored.kid, typ);
+        Ok(Self {
+            kid: stored.kid.clone(),
+            algorithm,
+            key,
+            at_jwt_header: header("at+jwt"),
+            introspection_header: header("token-introspection+jwt"),
+        })
+    }
+}
+
+/// A key that tokens are checked with.
+pub(crate) struct VerifyingEntry {
+    pub(crate) kid: String,
+    pub(crate) key: VerifyingKey,
+}
+
+/// One unrevoked key of the ring.
+struct Entry {
+    signing: Arc<SigningEntry>,
+    verifying: Arc<VerifyingEntry>,
+    public: Jwk,
+    signs_from: UnixSeconds,
+    gone_at: Option<UnixSeconds>,
+}
+
+impl Entry {
+    fn new(
+        stored: &StoredKey,
+        known: Option<&Self>,
+        master: &MasterKey,
+    ) -> Result<Self, IssuerError> {
+        let (signs_from, gone_at) = (stored.signs_from, stored.gone_at);
+        // The material under an identifier never changes, only the dates do.
+        if let Some(known) = known {
+            return Ok(Self {
+                signing: Arc::clone(&known.signing),
+                verifying: Arc::clone(&known.verifying),
+                public: known.public.clone(),
+                signs_from,
+                gone_at,
+            });
+        }
+        let signing = SigningEntry::unseal(stored, master)?;
+        let corrupt = |error: tollgate_jose::KeyError| IssuerError::Corrupt(error.to_string());
+        let public = Jwk::from_slice(stored.public_jwk.as_bytes()).map_err(corrupt)?;
+        // The public half stands unsealed in the store: whoever can write there could have put
+        // their own key under this identifier and then sign as the issuer.
+        let own = signing.key.public_jwk();
+        if own.is_none_or(|own| own.thumbprint() != public.thumbprint()) {
+            return Err(SealError::Rejected.into());
+        }
+        let key = VerifyingKey::from_jwk(&public).map_err(corrupt)?;
+        let verifying = VerifyingEntry {
+            kid: stored.kid.clone(),
+            key,
+        };
+        Ok(Self {
+            signing: Arc::new(signing),
+            verifying: Arc::new(verifying),
+            public,
+            signs_from,
+            gone_at,
+        })
+    }
+
+    fn is_gone(&self, now: UnixSeconds) -> bool {
+        self.gone_at.is_some_and(|gone_at| gone_at <= now)
+    }
+}
+
+/// A ring, prepared.
+pub(super) struct Prepared {
+    pub(super) ring: KeyRing,
+    /// The unrevoked keys in the order of the ring. They are few, so a walk beats a map.
+    entries: Vec<Entry>,
+    jwks: ArcSwap<JwksDocument>,
+}
+
+impl Default for Prepared {
+    fn default() -> Self {
+        Self {
+            ring: KeyRing::default(),
+            entries: Vec::new(),
+            jwks: ArcSwap::from_pointee(document(&[], UnixSeconds::default())),
+        }
+    }
+}
+
+impl Prepared {
+    /// Prepares `ring`, taking over from `known` what it has in common.
+    pub(super) fn new(
+        ring: KeyRing,
+        known: &Self,
+        master: &MasterKey,
+        now: UnixSeconds,
+    ) -> Result<Self, IssuerError> {
+        let unrevoked = ring.keys.iter().filter(|key| key.revoked_at.is_none());
+        let entries: Vec<Entry> = unrevoked
+            .map(|stored| Entry::new(stored, known.entry(&stored.kid), master))
+            .collect::<Result<_, _>>()?;
+        let jwks = ArcSwap::from_pointee(document(&entries, now));
+        Ok(Self {
+            ring,
+            entries,
+            jwks,
+        })
+    }
+
+    fn entry(&self, kid: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.signing.kid == kid)
+    }
+
+    /// Of the keys that sign by now the one that began last: its predecessors are retired.
+    pub(super) fn signer(
+        &self,
+        algorithm: Algorithm,
+        now: UnixSeconds,
+    ) -> Option<Arc<SigningEntry>> {
+        let signs = |entry: &&Entry| {
+            entry.signing.algorithm == algorithm && entry.signs_from <= now && !entry.is_gone(now)
+        };
+        let latest = self
+            .entries
+            .iter()
+            .filter(signs)
+            .max_by_key(|entry| entry.signs_from)?;
+        Some(Arc::clone(&latest.signing))
+    }
+
+    pub(super) fn verifier(&self, kid: &str, now: UnixSeconds) -> Option<Arc<VerifyingEntry>> {
+        let entry = self.entry(kid).filter(|entry| !entry.is_gone(now))?;
+        Some(Arc::clone(&entry.verifying))
+    }
+
+    pub(super) fn jwks(&self, now: UnixSeconds) -> Arc<JwksDocument> {
+        let jwks = self.jwks.load();
+        if jwks.stale_from.is_none_or(|stale_from| now < stale_from) {
+            return Arc::clone(&jwks);
+        }
+        let fresh = Arc::new(document(&self.entries, now));
+        self.jwks.store(Arc::clone(&fresh));
+        fresh
+    }
+
+    /// Whether a token that counted under `self` may not count under `later`.
+    pub(super) fn loses_keys_to(&self, later: &Self) -> bool {
+        self.entries
+            .iter()
+            .any(|entry| later.entry(&entry.signing.kid).is_none())
+    }
+}
+
+fn document(entries: &[Entry], now: UnixSeconds) -> JwksDocument {
+    let there = || entries.iter().filter(|entry| !entry.is_gone(now));
+    let stale_from = there().filter_map(|entry| entry.gone_at).min();
+    JwksDocument::new(
+        there().map(|entry| entry.public.clone()).collect(),
+        stale_from,
+    )
+}
+
+pub(super) fn algorithm(stored: &StoredKey) -> Result<Algorithm, IssuerError> {
+    stored
+        .algorithm
+        .parse()
+        .map_err(|_| IssuerError::Corrupt(format!("signing key of algorithm {}", stored.algorithm)))
+}
