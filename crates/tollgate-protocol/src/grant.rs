@@ -1,4 +1,6 @@
 //! The closed vocabularies of a client's registration: grant types, token formats, ways to authenticate.
+//!
+//! They are exhaustive on purpose: a new word does not compile until every decision knows it.
 
 use std::{fmt, str::FromStr};
 
@@ -18,7 +20,6 @@ macro_rules! vocabulary {
     ($(#[$doc:meta])* $name:ident, $what:literal { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        #[non_exhaustive]
         pub enum $name {
             $($(#[$variant_doc])* #[serde(rename = $word)] $variant),+
         }
