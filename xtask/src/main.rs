@@ -1,3 +1,45 @@
-//! Development tasks: `cargo xtask test | lint | tidy | bench`.
+//! Development tasks: `cargo xtask test | lint | tidy | bench | battery`. Not part of the product.
 
-fn main() {}
+#![expect(
+    clippy::print_stdout,
+    reason = "a command-line tool speaks to its user"
+)]
+
+mod battery;
+mod lint;
+mod peers;
+mod run;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask TASK
+
+  test              every test; installs what the tests need and this machine lacks
+  lint              formatting, clippy, documentation and house rules
+  tidy              the house rules alone
+  battery NAME      one of the long tests: kill, ott, soak";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["test", rest @ ..] => test::run(rest),
+        ["lint"] => lint::run(),
+        ["tidy"] => tidy::run(),
+        ["battery", name] => battery::run(name),
+        _ => {
+            println!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! `cargo xtask battery NAME`: the long versions of tests that run shortened every day.
+
+use crate::run::{self, cargo};
+use anyhow::{Result, bail};
+
+/// A test filter and the variables that make it long.
+struct Battery {
+    name: &'static str,
+    tests: &'static str,
+    environment: &'static [(&'static str, &'static str)],
+}
+
+const BATTERIES: &[Battery] = &[
+    Battery {
+        name: "kill",
+        tests: "kill",
+        environment: &[("TOLLGATE_TEST_KILL_ROUNDS", "100")],
+    },
+    Battery {
+        name: "ott",
+        tests: "ott",
+        environment: &[("TOLLGATE_TEST_OTT_TOKENS", "10000")],
+    },
+    Battery {
+        name: "soak",
+        tests: "soak",
+        environment: &[("TOLLGATE_TEST_SOAK_SECONDS", "3600")],
+    },
+];
+
+/// Runs the battery called `name`.
+///
+/// # Errors
+/// When there is none of that name or it fails.
+pub(crate) fn run(name: &str) -> Result<()> {
+    let Some(battery) = BATTERIES.iter().find(|battery| battery.name == name) else {
+        let names: Vec<&str> = BATTERIES.iter().map(|battery| battery.name).collect();
+        bail!("no battery {name:?}; there are {}", names.join(", "));
+    };
+    let mut tests = cargo();
+    tests.args([
+        "test",
+        "--release",
+        "-p",
+        "tollgate-server",
+        "--test",
+        "it",
+        battery.tests,
+    ]);
+    tests.args(["--", "--include-ignored", "--nocapture"]);
+    run::run(tests.envs(battery.environment.iter().copied()))
+}

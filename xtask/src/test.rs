@@ -1,0 +1,25 @@
+//! `cargo xtask test`: every test of the workspace with nothing left out.
+
+use crate::peers::Peers;
+use crate::run::{self, cargo};
+use anyhow::Result;
+
+/// Makes every test skip that is left into a failure, so that nothing can hide.
+pub(crate) const REQUIRE: &str = "TOLLGATE_TEST_REQUIRE";
+
+/// Installs what is missing, then runs the tests; `arguments` go to `cargo test`.
+///
+/// # Errors
+/// When something cannot be installed or a test fails.
+pub(crate) fn run(arguments: &[&str]) -> Result<()> {
+    let peers = Peers::install()?;
+    let mut tests = cargo();
+    tests
+        .args(["test", "--workspace"])
+        .args(arguments)
+        .env(REQUIRE, "1");
+    for (name, value) in peers.environment() {
+        tests.env(name, value);
+    }
+    run::run(&mut tests)
+}

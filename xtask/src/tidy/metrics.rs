@@ -1,0 +1,71 @@
+//! The metrics that dashboards are built on keep their names.
+
+use super::Finding;
+use super::tree::File;
+
+/// Every metric of the service. The validation library's `jwks_fetch_total` joins with its network
+/// side.
+const METRICS: &[&str] = &[
+    "http_requests_total",
+    "http_request_duration_seconds",
+    "http_requests_in_flight",
+    "http_connections_open",
+    "token_operation_duration_seconds",
+    "token_validation_duration_seconds",
+    "token_validation_total",
+    "tokens_issued_total",
+    "tokens_revoked_total",
+    "tokens_active",
+    "token_cache_hits_total",
+    "token_cache_misses_total",
+    "token_cache_size",
+    "token_cache_hit_ratio",
+    "store_operation_duration_seconds",
+    "store_commit_batch_size",
+    "rate_limit_decisions_total",
+    "rate_limit_check_duration_seconds",
+    "overload_rejections_total",
+    "signing_key_age_seconds",
+    "process_",
+];
+
+/// Checks that each metric is named by the source of some crate.
+pub(super) fn check(sources: &[File]) -> Vec<Finding> {
+    let shipped: Vec<&File> = sources
+        .iter()
+        .filter(|file| is_shipped(&file.path))
+        .collect();
+    METRICS
+        .iter()
+        .filter(|metric| !shipped.iter().any(|file| file.text.contains(**metric)))
+        .map(|metric| format!("metric {metric} is gone; dashboards need it"))
+        .collect()
+}
+
+fn is_shipped(path: &str) -> bool {
+    path.starts_with("crates/") && path.contains("/src/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_metric_is_found() {
+        let file = |path: &str, text: String| File {
+            path: path.to_owned(),
+            text,
+        };
+        let all = METRICS.join("\n");
+        let path = "crates/tollgate-api/src/metrics.rs";
+        assert_eq!(check(&[file(path, all.clone())]), Vec::<Finding>::new());
+        assert_eq!(
+            check(&[file(path, all.replace("tokens_active", ""))]).len(),
+            1
+        );
+        assert_eq!(
+            check(&[file("xtask/src/tidy/metrics.rs", all)]).len(),
+            METRICS.len()
+        );
+    }
+}
