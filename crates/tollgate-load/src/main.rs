@@ -1,0 +1,81 @@
+//! `tollgate-load`: load tests and baselines for the token service.
+//!
+//! One thread keeps many HTTP/1.1 connections busy, with one request at a time on each. An answer
+//! counts only when its status and its body are right. With `--rate` requests start on a fixed
+//! schedule and latency is measured from the moment a request was due, so that a stalled server
+//! cannot hide its stall by slowing the load down.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool"
+)]
+
+mod arguments;
+mod connection;
+mod cpu;
+mod engine;
+mod error;
+mod pace;
+mod report;
+mod request;
+mod response;
+mod scenario;
+
+use arguments::Arguments;
+use clap::Parser as _;
+use error::LoadError;
+use report::Report;
+use std::process::ExitCode;
+
+/// What the exit code says.
+enum Verdict {
+    Good,
+    Wrong,
+    Slower,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(Verdict::Good) => ExitCode::SUCCESS,
+        Ok(Verdict::Wrong | Verdict::Slower) => ExitCode::from(1),
+        Err(error @ LoadError::Unreachable { .. }) => {
+            eprintln!("tollgate-load: {error}");
+            ExitCode::from(3)
+        }
+        Err(error) => {
+            eprintln!("tollgate-load: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<Verdict, LoadError> {
+    let target = arguments.target()?;
+    let plan = arguments.plan(target.address)?;
+    let mut scenario = scenario::build(arguments, &target)?;
+    eprintln!(
+        "{}: {} connections to {}",
+        arguments.scenario, plan.connections, target.address
+    );
+    let outcome = engine::run(&plan, scenario.as_mut())?;
+    let probes = scenario.probes();
+    let probes_failed = engine::probe(&target, &probes)?;
+    let report = Report::new(arguments, &outcome, probes.len(), probes_failed);
+    if arguments.json {
+        println!("{}", report.to_json()?);
+    } else {
+        println!("{report}");
+    }
+    if report.is_wrong() {
+        eprintln!("tollgate-load: wrong answers: {}", report.complaints());
+        return Ok(Verdict::Wrong);
+    }
+    match arguments.compare(&report)? {
+        None => Ok(Verdict::Good),
+        Some(regression) => {
+            eprintln!("tollgate-load: {regression}");
+            Ok(Verdict::Slower)
+        }
+    }
+}
