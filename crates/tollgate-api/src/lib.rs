@@ -1,1 +1,30 @@
-//! The OAuth endpoints and the management API on HTTP.
+//! The OAuth endpoints and the management API on HTTP: routes, extractors, error mapping.
+//!
+//! [`Api`] is a handler for `tollgate-web`. It turns requests into the types of
+//! `tollgate-protocol`, asks the [`Issuer`](tollgate_issuer::Issuer), and writes the answer; it
+//! decides nothing itself. The modules mirror the paths.
+
+pub mod admin;
+pub mod audit;
+mod call;
+mod client_authentication;
+mod clock;
+mod entropy;
+mod health;
+mod limits;
+mod metrics;
+mod oauth;
+mod openapi;
+mod refusal;
+mod respond;
+mod router;
+mod state;
+mod well_known;
+
+pub use clock::Clock;
+pub use entropy::SystemEntropy;
+pub use limits::{Limits, RuleStatistics};
+pub use router::route_templates;
+pub use state::{
+    Api, ApiConfig, ApiParts, ConfigError, FailureLimit, RouteDemand, RuleConfig, RuleKey,
+};

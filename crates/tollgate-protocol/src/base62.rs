@@ -3,6 +3,10 @@
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// The value of each byte as a digit, 255 for those that are none.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "computed by the compiler, which would refuse"
+)]
 const DIGITS: [u8; 256] = {
     let mut digits = [255; 256];
     let mut value = 0;

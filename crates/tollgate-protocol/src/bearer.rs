@@ -27,24 +27,21 @@ impl<'a> BearerToken<'a> {
     ///
     /// When the scheme is not `Bearer` or what follows is not one `b64token`.
     pub fn parse(header: &'a [u8]) -> Result<Self, BearerError> {
-        let (scheme, rest) = match header.split_at_checked(7) {
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case(b"bearer ") => (scheme, rest),
+        let token = match header.split_at_checked(7) {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case(b"bearer ") => rest.trim_ascii(),
             _ if header.eq_ignore_ascii_case(b"bearer") => return Err(BearerError::Malformed),
             _ => return Err(BearerError::OtherScheme),
         };
-        debug_assert_eq!(scheme.len(), 7);
-        let token = rest.trim_ascii();
-        let symbols = token.trim_ascii_end();
-        let unpadded = symbols
+        let unpadded = token
             .iter()
             .rposition(|byte| *byte != b'=')
             .map_or(0, |last| last + 1);
-        let (body, _padding) = symbols.split_at(unpadded);
+        let (body, _padding) = token.split_at(unpadded);
         let is_symbol = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
         if body.is_empty() || !body.iter().all(is_symbol) {
             return Err(BearerError::Malformed);
         }
-        std::str::from_utf8(symbols)
+        std::str::from_utf8(token)
             .map(Self)
             .map_err(|_| BearerError::Malformed)
     }

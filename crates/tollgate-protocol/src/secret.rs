@@ -81,7 +81,11 @@ mod tests {
         let ones = ClientSecret::from_random(&[255; 32]);
         let other = ClientSecret::from_random(&[254; 32]);
         assert_eq!(ones.expose().len(), 43);
-        assert!(ones.expose().bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        assert!(
+            ones.expose()
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric())
+        );
         assert_ne!(ones.expose(), other.expose());
     }
 }

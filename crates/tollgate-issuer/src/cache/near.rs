@@ -183,10 +183,6 @@ impl<K: Hash + Eq + Clone, V: Clone> NearCache<K, V> {
         clippy::indexing_slicing,
         reason = "the index is below the number of shards"
     )]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "any bits of the hash will do"
-    )]
     fn shard(&self, hash: u64) -> &RwLock<Shard<K, V>> {
         // The table uses the low and the highest bits; these are others.
         &self.shards[(hash >> 48) as usize % SHARDS]

@@ -1,0 +1,157 @@
+//! One call as the endpoints see it: its head, where it came from, when, and its body once read.
+
+use std::{net::IpAddr, time::Instant};
+
+use bytes::Bytes;
+use http::{
+    StatusCode,
+    header::{AsHeaderName, CONTENT_TYPE},
+    request::Parts,
+};
+use tollgate_issuer::Context;
+use tollgate_protocol::{ErrorCode, Form, OAuthError};
+use tollgate_store::Store;
+use tollgate_web::{RequestBody, RequestContext, RequestId, body::collect};
+
+use crate::{Api, audit::AuditEvent, limits::Closest, refusal::Refusal};
+
+/// One call.
+pub(crate) struct Call<'a> {
+    pub(crate) parts: Parts,
+    pub(crate) ip: IpAddr,
+    pub(crate) peer: IpAddr,
+    pub(crate) request_id: RequestId,
+    pub(crate) started: Instant,
+    pub(crate) context: Context<'a>,
+    /// The limit that the call came closest to.
+    pub(crate) closest: Option<Closest>,
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn new<S: Store>(api: &'a Api<S>, parts: Parts, request: &RequestContext) -> Self {
+        Self {
+            parts,
+            ip: request.client_ip(),
+            peer: request.peer().ip().to_canonical(),
+            request_id: *request.request_id(),
+            started: request.started(),
+            context: api.context(),
+            closest: None,
+        }
+    }
+
+    /// The only value of a header; none if there is none.
+    pub(crate) fn only_header(&self, name: impl AsHeaderName) -> Result<Option<&[u8]>, Refusal> {
+        let mut values = self.parts.headers.get_all(name).iter();
+        match (values.next(), values.next()) {
+            (first, None) => Ok(first.map(http::HeaderValue::as_bytes)),
+            _ => Err(Refusal::bad_request(
+                ErrorCode::InvalidRequest,
+                "a header is repeated",
+            )),
+        }
+    }
+
+    /// Reads a form body. The query must be empty: what stands in a URL ends up in logs, and a
+    /// parameter in both places would mean one thing here and another elsewhere.
+    pub(crate) async fn form_body<S: Store>(
+        &self,
+        api: &Api<S>,
+        body: RequestBody,
+    ) -> Result<Bytes, Refusal> {
+        self.refuse_query()?;
+        if !self.is_of_type("application/x-www-form-urlencoded") {
+            return Err(Refusal::bad_request(
+                ErrorCode::InvalidRequest,
+                "the body must be application/x-www-form-urlencoded",
+            ));
+        }
+        Ok(collect(body, api.body_bytes_max).await?)
+    }
+
+    /// Reads a JSON body.
+    pub(crate) async fn json_body<S: Store>(
+        &self,
+        api: &Api<S>,
+        body: RequestBody,
+    ) -> Result<Bytes, Refusal> {
+        self.refuse_query()?;
+        if !self.is_of_type("application/json") {
+            let error = OAuthError::new(
+                ErrorCode::InvalidRequest,
+                "the body must be application/json",
+            );
+            return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error));
+        }
+        Ok(collect(body, api.body_bytes_max).await?)
+    }
+
+    fn refuse_query(&self) -> Result<(), Refusal> {
+        match self.parts.uri.query() {
+            None | Some("") => Ok(()),
+            Some(_) => Err(Refusal::bad_request(
+                ErrorCode::InvalidRequest,
+                "parameters belong in the body, not in the URL",
+            )),
+        }
+    }
+
+    /// Whether the body says that it is of the media type `expected`, parameters aside.
+    fn is_of_type(&self, expected: &str) -> bool {
+        let value = self
+            .parts
+            .headers
+            .get(CONTENT_TYPE)
+            .map_or(&b""[..], http::HeaderValue::as_bytes);
+        let media_type = value.split(|byte| *byte == b';').next().unwrap_or_default();
+        media_type
+            .trim_ascii()
+            .eq_ignore_ascii_case(expected.as_bytes())
+    }
+
+    /// Tells the audit log, if there is one.
+    pub(crate) fn audit<'b, S: Store>(
+        &self,
+        api: &Api<S>,
+        event: impl FnOnce() -> Audited<'b>,
+    ) -> Result<(), Refusal> {
+        if !api.audit.is_enabled() {
+            return Ok(());
+        }
+        let Audited {
+            event,
+            outcome,
+            client_id,
+            target,
+            token_id,
+        } = event();
+        api.audit.record(&AuditEvent {
+            time: self.context.now.wall,
+            event,
+            outcome,
+            client_id,
+            target,
+            token_id,
+            request_id: self.request_id.as_str(),
+            ip: self.ip,
+        })?;
+        Ok(())
+    }
+}
+
+/// What of an audit event the endpoint knows.
+#[derive(Default)]
+pub(crate) struct Audited<'a> {
+    pub(crate) event: &'static str,
+    pub(crate) outcome: &'static str,
+    pub(crate) client_id: Option<&'a str>,
+    pub(crate) target: Option<&'a str>,
+    pub(crate) token_id: Option<String>,
+}
+
+/// The form, with no parameter given twice but those that may be.
+pub(crate) fn form<'b>(body: &'b Bytes, repeatable: &[&str]) -> Result<Form<'b>, Refusal> {
+    let form = Form::parse(body)?;
+    form.refuse_repeated(repeatable)?;
+    Ok(form)
+}

@@ -1,0 +1,104 @@
+//! `POST /oauth/token`: access tokens (RFC 6749 §3.2).
+
+use http::{Response, StatusCode};
+use serde::Serialize;
+use tollgate_issuer::grant::TokenRequest;
+use tollgate_protocol::{ErrorCode, Form, GrantType, Scope, TokenKind};
+use tollgate_store::Store;
+use tollgate_web::{RequestBody, ResponseBody};
+
+use super::parameters;
+use crate::{
+    Api,
+    call::{Audited, Call, form},
+    client_authentication::BodyCredentials,
+    limits::Known,
+    metrics::Operation,
+    refusal::Refusal,
+    respond,
+    router::Route,
+};
+
+/// A successful answer (RFC 6749 §5.1).
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct TokenResponse<'a> {
+    /// The access token.
+    access_token: &'a str,
+    /// Always `Bearer`.
+    token_type: &'static str,
+    /// How long it is valid, in seconds.
+    expires_in: u64,
+    /// What it allows; left out when that is nothing.
+    #[serde(skip_serializing_if = "Scope::is_empty")]
+    #[schema(value_type = String)]
+    scope: &'a Scope,
+}
+
+/// Issues an access token to the client that asks for it.
+#[utoipa::path(
+    post,
+    path = "/oauth/token",
+    tag = "oauth",
+    request_body(content = crate::openapi::TokenForm, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "The token", body = TokenResponse<'static>),
+        crate::openapi::ClientErrors,
+    ),
+    security(("client_basic" = []), ()),
+)]
+pub(crate) async fn answer<S: Store>(
+    api: &Api<S>,
+    body: RequestBody,
+    call: &mut Call<'_>,
+) -> Result<Response<ResponseBody>, Refusal> {
+    let body = call.form_body(api, body).await?;
+    let form = form(&body, &["resource"])?;
+    let grant = grant_type(&form)?;
+    let credentials = BodyCredentials::of_form(&form)?;
+    let client = api.authenticate(Route::Token, &credentials, call).await?;
+    let request = TokenRequest {
+        scope: parameters::scope(&form)?,
+        resources: parameters::resources(&form)?,
+    };
+    let client_id = client.record().id.as_str();
+    api.limits
+        .check(Route::Token, Known::Subject(client_id), &mut call.closest)?;
+
+    let issued = api
+        .issuer
+        .grant(grant, &client, request, &call.context)
+        .await?;
+    api.metrics.issued(TokenKind::Access, issued.format);
+    api.metrics.operation(Operation::Issue, call.started);
+    call.audit(api, || Audited {
+        event: "token.issued",
+        outcome: "ok",
+        client_id: Some(client_id),
+        token_id: Some(issued.key.to_string()),
+        ..Audited::default()
+    })?;
+    Ok(respond::json(
+        StatusCode::OK,
+        &TokenResponse {
+            access_token: &issued.token,
+            token_type: "Bearer",
+            expires_in: issued.expires_in.as_secs(),
+            scope: &issued.scope,
+        },
+    ))
+}
+
+fn grant_type(form: &Form<'_>) -> Result<GrantType, Refusal> {
+    let Some(name) = form.value("grant_type")? else {
+        return Err(Refusal::bad_request(
+            ErrorCode::InvalidRequest,
+            "grant_type is missing",
+        ));
+    };
+    name.parse().map_err(|_| {
+        Refusal::bad_request(
+            ErrorCode::UnsupportedGrantType,
+            "this grant_type is not supported; see /.well-known/oauth-authorization-server",
+        )
+    })
+}

@@ -1,0 +1,238 @@
+//! `/oauth/validate`: forward authentication for gateways. The gateway passes on the caller's
+//! `Authorization` header; the status says whether to let the request through (RFC 6750 §3.1).
+
+mod demand;
+mod target;
+
+use http::{HeaderName, HeaderValue, Response, StatusCode, header::AUTHORIZATION};
+use serde::Serialize;
+use tollgate_issuer::one_time::RedeemError;
+use tollgate_protocol::{
+    BearerToken, Challenge, ClientId, ErrorCode, Resources, Scope, Subject, UnixSeconds,
+    bearer::BearerError,
+};
+use tollgate_store::{Store, TokenRecord, TokenUse};
+use tollgate_web::ResponseBody;
+
+pub(crate) use target::Targets;
+
+use self::demand::{Demand, Unmet};
+use super::{claims::one_or_many, ott_redeem};
+use crate::{
+    Api,
+    call::Call,
+    limits::Known,
+    metrics::{Operation, Validation},
+    refusal::Refusal,
+    respond,
+    router::Route,
+};
+
+/// A token that counts and reaches far enough.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct Validated<'a> {
+    /// Always true.
+    valid: bool,
+    /// The client that the token was issued to.
+    #[schema(value_type = String)]
+    client_id: &'a ClientId,
+    /// Whom it speaks of.
+    #[schema(value_type = String)]
+    sub: &'a Subject,
+    /// What it allows.
+    #[schema(value_type = String)]
+    scope: &'a Scope,
+    /// Where it counts: one resource, or a list of them.
+    #[serde(serialize_with = "one_or_many")]
+    #[schema(value_type = Object)]
+    aud: &'a Resources,
+    /// From when on it is not valid, in seconds since the Unix epoch.
+    #[schema(value_type = u64)]
+    expires_at: UnixSeconds,
+}
+
+/// Whether to let a request through that bears this token.
+#[utoipa::path(
+    get,
+    path = "/oauth/validate",
+    tag = "gateways",
+    params(
+        ("scope" = Option<String>, Query, description = "The scope that the token must have"),
+        ("audience" = Option<String>, Query, description = "The resource that the token must name"),
+    ),
+    responses(
+        (status = 200, description = "Let it through", body = Validated<'static>),
+        (status = 400, description = "No usable Authorization header", body = crate::openapi::ErrorResponse),
+        (status = 401, description = "The token does not count", body = crate::openapi::ErrorResponse),
+        (status = 403, description = "The token does not reach as far", body = crate::openapi::ErrorResponse),
+        (status = 429, description = "Too many requests", body = crate::openapi::ErrorResponse),
+        (status = 503, description = "It cannot be found out now", body = crate::openapi::ErrorResponse),
+    ),
+    security(("bearer" = [])),
+)]
+pub(crate) async fn answer<S: Store>(
+    api: &Api<S>,
+    call: &mut Call<'_>,
+) -> Result<Response<ResponseBody>, Refusal> {
+    let demand = Demand::of(api, call)?;
+    let header = call.only_header(AUTHORIZATION)?.map(<[u8]>::to_vec);
+    let token = bearer(header.as_deref())?;
+    let outcome = validate(api, token, &demand, call).await;
+    let result = match &outcome {
+        Ok(_) => Validation::Valid,
+        Err(Failure::Unmet(Unmet::Scope)) => Validation::Insufficient,
+        Err(_) => Validation::Invalid,
+    };
+    api.metrics.validated(result, call.started.elapsed());
+    api.metrics.operation(Operation::Validate, call.started);
+    match outcome {
+        Ok(record) => {
+            limit(api, &record, call)?;
+            Ok(accepted(&record))
+        }
+        Err(failure) => Err(failure.into_refusal(demand.scope)),
+    }
+}
+
+/// Why a token is not let through.
+enum Failure {
+    Dead,
+    Unmet(Unmet),
+    Refused(Refusal),
+}
+
+impl Failure {
+    fn into_refusal(self, scope: Option<Scope>) -> Refusal {
+        let (status, code, description, scope) = match self {
+            Self::Dead => (
+                StatusCode::UNAUTHORIZED,
+                ErrorCode::InvalidToken,
+                "the token is malformed, unknown, expired or revoked",
+                None,
+            ),
+            Self::Unmet(Unmet::Audience) => (
+                StatusCode::UNAUTHORIZED,
+                ErrorCode::InvalidToken,
+                "the token is not made out to this resource",
+                None,
+            ),
+            Self::Unmet(Unmet::Scope) => (
+                StatusCode::FORBIDDEN,
+                ErrorCode::InsufficientScope,
+                "the token does not have the scope that is needed",
+                scope,
+            ),
+            Self::Refused(refusal) => return refusal,
+        };
+        Refusal::bearer(
+            status,
+            code,
+            &Challenge {
+                error: Some((code, description)),
+                scope,
+            },
+        )
+    }
+}
+
+async fn validate<S: Store>(
+    api: &Api<S>,
+    token: BearerToken<'_>,
+    demand: &Demand,
+    call: &Call<'_>,
+) -> Result<std::sync::Arc<TokenRecord>, Failure> {
+    let live = api.issuer.check_one(token.expose(), &call.context).await;
+    let live = live
+        .map_err(|error| Failure::Refused(error.into()))?
+        .ok_or(Failure::Dead)?;
+    demand.check(&live.record).map_err(Failure::Unmet)?;
+    match live.record.usage {
+        TokenUse::Access => Ok(live.record),
+        TokenUse::OneTime => consume(api, token, demand, call).await,
+    }
+}
+
+/// A one-time token is let through once, and only when it meets the demand.
+async fn consume<S: Store>(
+    api: &Api<S>,
+    token: BearerToken<'_>,
+    demand: &Demand,
+    call: &Call<'_>,
+) -> Result<std::sync::Arc<TokenRecord>, Failure> {
+    let meets = |record: &TokenRecord| demand.check(record).is_ok();
+    let outcome = api
+        .issuer
+        .redeem_as_bearer(token.expose(), meets, &call.context)
+        .await;
+    ott_redeem::note(api, call, None, &outcome).map_err(Failure::Refused)?;
+    match outcome {
+        Ok(redeemed) => Ok(redeemed.record),
+        Err(RedeemError::Broken(error)) => Err(Failure::Refused(error.into())),
+        Err(_) => Err(Failure::Dead),
+    }
+}
+
+fn bearer(header: Option<&[u8]>) -> Result<BearerToken<'_>, Refusal> {
+    let bad = |challenge| {
+        Refusal::bearer(
+            StatusCode::BAD_REQUEST,
+            ErrorCode::InvalidRequest,
+            &challenge,
+        )
+    };
+    let malformed = "the Authorization header has no well-formed bearer token";
+    match header.map(BearerToken::parse) {
+        Some(Ok(token)) => Ok(token),
+        // RFC 6750 §3.1: a request without any authentication information gets no error code.
+        None | Some(Err(BearerError::OtherScheme)) => Err(bad(Challenge {
+            error: None,
+            scope: None,
+        })),
+        Some(Err(_)) => Err(bad(Challenge {
+            error: Some((ErrorCode::InvalidRequest, malformed)),
+            scope: None,
+        })),
+    }
+}
+
+fn limit<S: Store>(api: &Api<S>, record: &TokenRecord, call: &mut Call<'_>) -> Result<(), Refusal> {
+    for known in [
+        Known::Client(record.client.as_str()),
+        Known::Subject(record.subject.as_str()),
+    ] {
+        api.limits
+            .check(Route::Validate, known, &mut call.closest)?;
+    }
+    Ok(())
+}
+
+fn accepted(record: &TokenRecord) -> Response<ResponseBody> {
+    let mut response = respond::json(
+        StatusCode::OK,
+        &Validated {
+            valid: true,
+            client_id: &record.client,
+            sub: &record.subject,
+            scope: &record.scope,
+            aud: &record.audience,
+            expires_at: record.expires_at,
+        },
+    );
+    let headers = response.headers_mut();
+    headers.reserve(4);
+    headers.insert(
+        HeaderName::from_static("x-auth-expires-at"),
+        HeaderValue::from(record.expires_at.0),
+    );
+    for (name, value) in [
+        ("x-auth-client-id", record.client.as_str()),
+        ("x-auth-subject", record.subject.as_str()),
+        ("x-auth-scope", record.scope.as_str()),
+    ] {
+        // None of the three can hold a control character.
+        if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+    response
+}

@@ -1,0 +1,183 @@
+//! The flat list of routes, and the way of every request through limits to its endpoint.
+
+use http::{HeaderValue, Method, Request, Response, StatusCode, header::ALLOW};
+use tollgate_protocol::{ErrorCode, OAuthError};
+use tollgate_store::Store;
+use tollgate_web::{Handler, RequestBody, RequestContext, ResponseBody, RouteId};
+
+use crate::{Api, call::Call, health, limits::Known, oauth, refusal::Refusal, well_known};
+
+/// Everything that is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    Health,
+    Ready,
+    Token,
+    Introspect,
+    IntrospectBatch,
+    Revoke,
+    RevokeBatch,
+    OneTime,
+    OneTimeRedeem,
+    Validate,
+    Jwks,
+    Metadata,
+    OpenApi,
+}
+
+/// The path templates of all routes, in the order in which requests are counted by them.
+#[must_use]
+pub fn route_templates() -> [&'static str; Route::ALL.len()] {
+    Route::ALL.map(Route::path)
+}
+
+impl Route {
+    pub(crate) const ALL: [Self; 13] = [
+        Self::Health,
+        Self::Ready,
+        Self::Token,
+        Self::Introspect,
+        Self::IntrospectBatch,
+        Self::Revoke,
+        Self::RevokeBatch,
+        Self::OneTime,
+        Self::OneTimeRedeem,
+        Self::Validate,
+        Self::Jwks,
+        Self::Metadata,
+        Self::OpenApi,
+    ];
+
+    pub(crate) const fn path(self) -> &'static str {
+        match self {
+            Self::Health => "/health",
+            Self::Ready => "/ready",
+            Self::Token => "/oauth/token",
+            Self::Introspect => "/oauth/introspect",
+            Self::IntrospectBatch => "/oauth/introspect/batch",
+            Self::Revoke => "/oauth/revoke",
+            Self::RevokeBatch => "/oauth/revoke/batch",
+            Self::OneTime => "/oauth/ott",
+            Self::OneTimeRedeem => "/oauth/ott/redeem",
+            Self::Validate => "/oauth/validate",
+            Self::Jwks => "/.well-known/jwks.json",
+            Self::Metadata => "/.well-known/oauth-authorization-server",
+            Self::OpenApi => "/openapi.json",
+        }
+    }
+
+    pub(crate) fn of(path: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|route| route.path() == path)
+    }
+
+    /// The methods, as `Allow` lists them.
+    const fn methods(self) -> &'static str {
+        match self {
+            Self::Health | Self::Ready | Self::Jwks | Self::Metadata | Self::OpenApi => "GET, HEAD",
+            Self::Validate => "GET, HEAD, POST",
+            Self::Token
+            | Self::Introspect
+            | Self::IntrospectBatch
+            | Self::Revoke
+            | Self::RevokeBatch
+            | Self::OneTime
+            | Self::OneTimeRedeem => "POST",
+        }
+    }
+
+    fn allows(self, method: &Method) -> bool {
+        self.methods()
+            .split(", ")
+            .any(|allowed| allowed == method.as_str())
+    }
+
+    /// Whether it is answered however busy the server is.
+    const fn is_always_answered(self) -> bool {
+        matches!(self, Self::Health | Self::Ready)
+    }
+}
+
+impl<S: Store> Handler for Api<S> {
+    async fn handle(
+        &self,
+        request: Request<RequestBody>,
+        context: &mut RequestContext,
+    ) -> Response<ResponseBody> {
+        let Some(route) = Route::of(request.uri().path()) else {
+            return not_found().into_response();
+        };
+        context.set_route(RouteId::new(route as u16));
+        if let Some(preflight) = self.cors.preflight(request.method(), request.headers()) {
+            return preflight;
+        }
+        if !route.allows(request.method()) {
+            return method_not_allowed(route);
+        }
+        let (parts, body) = request.into_parts();
+        let mut call = Call::new(self, parts, context);
+        let mut response = match self.serve(route, body, &mut call).await {
+            Ok(response) => response,
+            Err(refusal) => refusal.into_response(),
+        };
+        if let Some(closest) = call.closest.take() {
+            closest.decorate(response.headers_mut());
+        }
+        self.cors
+            .decorate(&call.parts.headers, response.headers_mut());
+        response
+    }
+}
+
+impl<S: Store> Api<S> {
+    async fn serve(
+        &self,
+        route: Route,
+        body: RequestBody,
+        call: &mut Call<'_>,
+    ) -> Result<Response<ResponseBody>, Refusal> {
+        if route.is_always_answered() {
+            return match route {
+                Route::Health => Ok(health::alive()),
+                _ => Ok(health::ready(self).await),
+            };
+        }
+        let _permit = self.overload.admit().await.map_err(Refusal::from)?;
+        self.limits
+            .check(route, Known::Arrival(call.ip), &mut call.closest)?;
+        match route {
+            Route::Health | Route::Ready => Ok(health::alive()),
+            Route::Jwks => Ok(well_known::jwks::answer(self, call)),
+            Route::Metadata => Ok(well_known::metadata::answer(self)),
+            Route::OpenApi => Ok(crate::openapi::answer(self)),
+            Route::Validate => oauth::validate::answer(self, call).await,
+            Route::Token => oauth::token::answer(self, body, call).await,
+            Route::Introspect => oauth::introspect::answer(self, body, call).await,
+            Route::IntrospectBatch => oauth::introspect_batch::answer(self, body, call).await,
+            Route::Revoke => oauth::revoke::answer(self, body, call).await,
+            Route::RevokeBatch => oauth::revoke_batch::answer(self, body, call).await,
+            Route::OneTime => oauth::ott::answer(self, body, call).await,
+            Route::OneTimeRedeem => oauth::ott_redeem::answer(self, body, call).await,
+        }
+    }
+}
+
+fn not_found() -> Refusal {
+    Refusal::new(
+        StatusCode::NOT_FOUND,
+        OAuthError::new(
+            ErrorCode::InvalidRequest,
+            "there is nothing at this path; see /openapi.json",
+        ),
+    )
+}
+
+fn method_not_allowed(route: Route) -> Response<ResponseBody> {
+    let error = OAuthError::new(
+        ErrorCode::InvalidRequest,
+        "the method is not allowed here; see Allow",
+    );
+    let mut response = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, error).into_response();
+    let headers = response.headers_mut();
+    headers.insert(ALLOW, HeaderValue::from_static(route.methods()));
+    response
+}

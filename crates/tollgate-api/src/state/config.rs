@@ -1,0 +1,123 @@
+//! What the operator decides of the public API, as values that were checked.
+
+use std::time::Duration;
+
+use tollgate_limit::{PolicyName, Quota};
+use tollgate_protocol::{Resource, Scope};
+use tollgate_web::{OverloadLimits, TrustedProxies};
+
+/// The settings of the public API.
+#[derive(Clone, Debug)]
+pub struct ApiConfig {
+    /// How much work is taken on at once.
+    pub overload: OverloadLimits,
+    /// Rate limits.
+    pub rules: Vec<RuleConfig>,
+    /// How many failed client authentications are borne.
+    pub failures: FailureLimit,
+    /// What `/oauth/validate` demands for a target.
+    pub routes: Vec<RouteDemand>,
+    /// The origins that scripts in browsers may call from.
+    pub cors_origins: Vec<String>,
+    /// How long others may cache the JWKS.
+    pub jwks_max_age: Duration,
+    /// The longest request body, in bytes.
+    pub body_bytes_max: usize,
+    /// The peers whose forwarding headers count.
+    pub trusted_proxies: TrustedProxies,
+}
+
+/// A bucket for each client and each address.
+#[derive(Clone, Copy, Debug)]
+pub struct FailureLimit {
+    /// How many failures in a row, and how fast they are forgiven.
+    pub quota: Quota,
+}
+
+/// One rate limit.
+#[derive(Clone, Debug)]
+pub struct RuleConfig {
+    /// The name, as it stands in the headers and the metrics.
+    pub name: PolicyName,
+    /// The paths that it covers.
+    pub routes: Vec<String>,
+    /// What has a bucket of its own.
+    pub key: RuleKey,
+    /// The size of a bucket and how fast it fills.
+    pub quota: Quota,
+}
+
+/// What has a bucket of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuleKey {
+    /// Each authenticated client.
+    Client,
+    /// Each address; of IPv6 each /64.
+    Ip,
+    /// Each subject of a token.
+    Subject,
+    /// Each route.
+    Route,
+    /// The whole server.
+    Global,
+}
+
+impl RuleKey {
+    /// The word in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Ip => "ip",
+            Self::Subject => "subject",
+            Self::Route => "route",
+            Self::Global => "global",
+        }
+    }
+}
+
+/// What `/oauth/validate` demands of a token for a target.
+#[derive(Clone, Debug)]
+pub struct RouteDemand {
+    /// The method, or none for any.
+    pub method: Option<String>,
+    /// The path: literal segments, `{name}` for any one segment, `{*name}` at the end for the rest.
+    pub path: String,
+    /// The scope that the token must have.
+    pub scope: Option<Scope>,
+    /// The resource that the token must name.
+    pub audience: Option<Resource>,
+}
+
+/// The configuration does not make sense.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A metric is registered twice.
+    #[error(transparent)]
+    Metrics(#[from] tollgate_web::metrics::RegistryError),
+    /// An origin is malformed.
+    #[error("cors.origins: {0}")]
+    Origin(#[from] tollgate_web::OriginError),
+    /// A rule names a path that is not served.
+    #[error("rate_limit.rules '{rule}': no route {route}; one of: {allowed}")]
+    UnknownRoute {
+        /// The rule.
+        rule: String,
+        /// What it names.
+        route: String,
+        /// What there is.
+        allowed: String,
+    },
+    /// A path template is malformed.
+    #[error("routes: path '{path}': {reason}")]
+    Path {
+        /// The template.
+        path: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A bound is out of range.
+    #[error(transparent)]
+    Quota(#[from] tollgate_limit::QuotaError),
+}
