@@ -138,7 +138,7 @@ impl<'a> Compact<'a> {
         buffer: &'b mut [u8],
     ) -> Result<VerifiedPayload<'b>, VerifyError> {
         let bytes = if buffer.len() >= b64::decoded_len_max(self.payload_b64) {
-            b64::decode_slice(self.payload_b64, buffer).map(|bytes| Cow::Borrowed(bytes))
+            b64::decode_slice(self.payload_b64, buffer).map(Cow::Borrowed)
         } else {
             let mut heap = Vec::with_capacity(b64::decoded_len_max(self.payload_b64));
             b64::decode_vec(self.payload_b64, &mut heap).map(|()| Cow::Owned(heap))

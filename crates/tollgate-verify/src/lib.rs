@@ -1,1 +1,37 @@
 //! Validation of OAuth 2 access tokens for resource servers.
+//!
+//! ```
+//! use tollgate_jose::JwkSet;
+//! use tollgate_verify::{UnixSeconds, Verifier};
+//!
+//! let keys = JwkSet::from_slice(br#"{"keys":[]}"#)?;
+//! let verifier = Verifier::builder()
+//!     .issuer("https://as.example")
+//!     .audience("https://orders.example")
+//!     .jwk_set(&keys)
+//!     .build()?;
+//!
+//! let refused = verifier.verify_at("not.a.token", UnixSeconds(1_700_000_000)).unwrap_err();
+//! assert_eq!(refused.code(), "malformed");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! There is no verifier without issuer, audience and keys, and no setting that switches a check
+//! off; what weakens one lives in [`danger`].
+
+mod builder;
+mod claims;
+pub mod danger;
+mod error;
+mod keys;
+mod policy;
+mod token;
+mod verifier;
+
+pub use builder::{Ready, VerifierBuilder, WantsAudience, WantsIssuer, WantsKeys};
+pub use error::{BuildError, Error};
+pub use policy::{Claim, TokenType};
+pub use token::{NoClaims, VerifiedToken};
+pub use tollgate_jose as jose;
+pub use tollgate_protocol::UnixSeconds;
+pub use verifier::{Rejection, Verifier};

@@ -1,0 +1,243 @@
+//! What a token must say, decided without keys, clock or network.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use tollgate_jose::{Algorithm, Compact, Header, Limits, VerifyingKey};
+use tollgate_protocol::UnixSeconds;
+
+use crate::claims::Claims;
+use crate::error::Error;
+use crate::token::VerifiedToken;
+
+/// Payloads up to this size are decoded on the stack, so that nothing is allocated for a token
+/// before its signature has been verified.
+const STACK_BYTES: usize = 4096;
+
+/// A claim that is required unless tolerated missing, see [`crate::danger`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Claim {
+    /// `iss`.
+    Issuer,
+    /// `aud`.
+    Audience,
+    /// `exp`.
+    ExpiresAt,
+    /// `iat`.
+    IssuedAt,
+}
+
+impl Claim {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Issuer => "iss",
+            Self::Audience => "aud",
+            Self::ExpiresAt => "exp",
+            Self::IssuedAt => "iat",
+        }
+    }
+}
+
+/// Which `typ` headers are accepted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TokenType {
+    /// `at+jwt` (RFC 9068), and for providers that predate it `JWT` or nothing.
+    #[default]
+    AccessToken,
+    /// `at+jwt` alone, as RFC 9068 §4 demands.
+    StrictAccessToken,
+    /// `JWT` or nothing, as ID tokens have it.
+    IdToken,
+    /// This type alone.
+    Exactly(Box<str>),
+    /// Whatever it says.
+    Any,
+}
+
+impl TokenType {
+    fn accepts(&self, header: &Header) -> bool {
+        match self {
+            Self::AccessToken => {
+                header.typ().is_none() || header.is_typ("at+jwt") || header.is_typ("JWT")
+            }
+            Self::IdToken => header.typ().is_none() || header.is_typ("JWT"),
+            Self::StrictAccessToken => header.is_typ("at+jwt"),
+            Self::Exactly(expected) => header.is_typ(expected),
+            Self::Any => true,
+        }
+    }
+}
+
+/// How `cnf` is dealt with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Binding {
+    /// A bound token is refused: nothing was presented.
+    Absent,
+}
+
+/// The rules for tokens, whoever issued them.
+#[derive(Debug, Clone)]
+pub(crate) struct Policy {
+    pub(crate) issuers: Vec<Box<str>>,
+    pub(crate) audiences: Vec<Box<str>>,
+    pub(crate) algorithms: Vec<Algorithm>,
+    pub(crate) leeway: Duration,
+    pub(crate) max_age: Option<Duration>,
+    pub(crate) required: Vec<Box<str>>,
+    pub(crate) tolerated: Vec<Claim>,
+    pub(crate) token_type: TokenType,
+    pub(crate) limits: Limits,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        let algorithms = Algorithm::ALL.into_iter().filter(|alg| !alg.is_symmetric());
+        Self {
+            issuers: Vec::new(),
+            audiences: Vec::new(),
+            algorithms: algorithms.collect(),
+            leeway: Duration::ZERO,
+            max_age: None,
+            required: Vec::new(),
+            tolerated: Vec::new(),
+            token_type: TokenType::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Policy {
+    /// Takes a token apart and refuses what no key could make good.
+    pub(crate) fn parse<'t>(&self, token: &'t str) -> Result<Compact<'t>, Error> {
+        let parsed = Compact::parse(token, &self.limits)?;
+        let alg = parsed.header().algorithm();
+        if !self.algorithms.contains(&alg) {
+            return Err(Error::AlgorithmNotAllowed(alg));
+        }
+        Ok(parsed)
+    }
+
+    /// The position of the issuer whose keys a token is to be checked with.
+    ///
+    /// Where several are trusted, the token's own word chooses among them; the signature then has
+    /// to match that issuer's keys, and the word itself is checked again afterwards.
+    pub(crate) fn issuer_of(&self, parsed: &Compact<'_>) -> Result<usize, Error> {
+        if self.issuers.len() == 1 {
+            return Ok(0);
+        }
+        let payload = parsed.unverified_payload()?;
+        let payload = std::str::from_utf8(&payload).map_err(|_| Error::Malformed("claims"))?;
+        let claims = Claims::parse(payload, &[])?;
+        let named = claims
+            .iss
+            .as_ref()
+            .ok_or_else(|| missing("iss"))?
+            .in_payload(payload);
+        self.issuers
+            .iter()
+            .position(|own| &**own == named)
+            .ok_or(Error::Issuer)
+    }
+
+    /// Checks the signature with `key`, then everything the claims say.
+    pub(crate) fn judge<C: DeserializeOwned>(
+        &self,
+        parsed: &Compact<'_>,
+        key: &VerifyingKey,
+        terms: Terms<'_>,
+    ) -> Result<VerifiedToken<C>, Error> {
+        let mut stack = [0; STACK_BYTES];
+        let verified = parsed.verify_in(key, &mut stack)?;
+        if !terms.token_type.accepts(parsed.header()) {
+            return Err(Error::TokenType);
+        }
+        let payload = std::str::from_utf8(verified.as_bytes())
+            .map_err(|_| Error::Malformed("claims are not UTF-8"))?;
+        let claims = Claims::parse(payload, &self.required)?;
+        self.check(&claims, payload, terms)?;
+        // The syntax was checked above; this reads the caller's own members alone.
+        let custom = C::deserialize(&mut serde_json::Deserializer::from_str(payload))
+            .map_err(|error| Error::InvalidClaim(error.to_string().into()))?;
+        Ok(VerifiedToken {
+            payload: payload.into(),
+            claims,
+            alg: verified.algorithm(),
+            custom,
+        })
+    }
+
+    fn check(&self, claims: &Claims, payload: &str, terms: Terms<'_>) -> Result<(), Error> {
+        self.check_present(claims)?;
+        if let Some(iss) = &claims.iss {
+            let trusted = self.issuers.get(terms.issuer).ok_or(Error::Issuer)?;
+            if iss.in_payload(payload) != &**trusted {
+                return Err(Error::Issuer);
+            }
+        }
+        if let Some(aud) = &claims.aud {
+            let is_ours = |own: &str| self.audiences.iter().any(|audience| &**audience == own);
+            if !aud.iter().any(|text| is_ours(text.in_payload(payload))) {
+                return Err(Error::Audience);
+            }
+        }
+        self.check_times(claims, terms.now)?;
+        if claims.cnf.is_some() && terms.binding == Binding::Absent {
+            return Err(Error::KeyBinding);
+        }
+        Ok(())
+    }
+
+    fn check_present(&self, claims: &Claims) -> Result<(), Error> {
+        for (claim, is_there) in [
+            (Claim::Issuer, claims.iss.is_some()),
+            (Claim::Audience, claims.aud.is_some()),
+            (Claim::ExpiresAt, claims.exp.is_some()),
+            (Claim::IssuedAt, claims.iat.is_some()),
+        ] {
+            if !is_there && !self.tolerated.contains(&claim) {
+                return Err(missing(claim.name()));
+            }
+        }
+        for (position, name) in self.required.iter().enumerate() {
+            if claims.required_seen >> position & 1 == 0 {
+                return Err(missing(name));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_times(&self, claims: &Claims, now: UnixSeconds) -> Result<(), Error> {
+        // RFC 7519 §4.1.4: on the very second of `exp` the token is no longer accepted.
+        if claims.exp.is_some_and(|exp| now >= exp.plus(self.leeway)) {
+            return Err(Error::Expired);
+        }
+        let latest = now.plus(self.leeway);
+        if claims.nbf.is_some_and(|nbf| nbf > latest) || claims.iat.is_some_and(|iat| iat > latest)
+        {
+            return Err(Error::NotYetValid);
+        }
+        let Some(max_age) = self.max_age else {
+            return Ok(());
+        };
+        let iat = claims.iat.ok_or_else(|| missing("iat"))?;
+        if now > iat.plus(max_age).plus(self.leeway) {
+            return Err(Error::Expired);
+        }
+        Ok(())
+    }
+}
+
+/// The circumstances of one verification.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms<'t> {
+    pub(crate) issuer: usize,
+    pub(crate) token_type: &'t TokenType,
+    pub(crate) now: UnixSeconds,
+    pub(crate) binding: Binding,
+}
+
+pub(crate) fn missing(claim: &str) -> Error {
+    Error::MissingClaim(claim.into())
+}

@@ -1,0 +1,17 @@
+//! One binary for all integration tests of the crate.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test that fails should fail loudly, in its helpers too"
+)]
+
+mod allocations;
+mod batch;
+mod claims;
+mod id_token;
+mod issuers;
+mod provider;
+mod signatures;
