@@ -1,0 +1,188 @@
+//! The management API of a running server, over blocking HTTP.
+
+use std::{io::Read, time::Duration};
+
+use serde_json::Value;
+use ureq::{Agent, Body, http::Response};
+use zeroize::Zeroizing;
+
+use super::Failure;
+
+/// The longest answer that is taken in at once, in bytes.
+const ANSWER_BYTES_MAX: u64 = 64 << 20;
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A running server's management API.
+pub(crate) struct AdminApi {
+    base: String,
+    authorization: Zeroizing<String>,
+    agent: Agent,
+}
+
+impl AdminApi {
+    /// The API at `url`, for whoever holds `token`.
+    pub(crate) fn new(url: &str, token: Zeroizing<String>) -> Self {
+        Self {
+            base: url.trim_end_matches('/').to_owned(),
+            authorization: Zeroizing::new(format!("Bearer {}", token.as_str())),
+            agent: agent(Some(TIMEOUT)),
+        }
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Result<Value, Failure> {
+        let request = self.agent.get(self.url(path));
+        answer(
+            request
+                .header("authorization", self.authorization.as_str())
+                .call(),
+            &self.base,
+        )
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> Result<Value, Failure> {
+        let request = self.agent.delete(self.url(path));
+        answer(
+            request
+                .header("authorization", self.authorization.as_str())
+                .call(),
+            &self.base,
+        )
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        let request = self.agent.post(self.url(path));
+        let request = request.header("authorization", self.authorization.as_str());
+        answer(request.send_json(body), &self.base)
+    }
+
+    pub(crate) fn patch(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        let request = self.agent.patch(self.url(path));
+        let request = request.header("authorization", self.authorization.as_str());
+        answer(request.send_json(body), &self.base)
+    }
+
+    /// Every item of a list that comes in pages: `path` is its address, `member` its name in the
+    /// answer.
+    pub(crate) fn pages(
+        &self,
+        path: &str,
+        member: &str,
+        mut each: impl FnMut(&Value) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let mut after = String::new();
+        loop {
+            let joint = if path.contains('?') { '&' } else { '?' };
+            let page = self.get(&format!("{path}{joint}limit=1000{after}"))?;
+            page[member]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .try_for_each(&mut each)?;
+            match page["next"].as_str() {
+                Some(next) => after = format!("&after={}", encode(next)),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// The body of `GET path`, as it comes, and its length where the server tells it.
+    pub(crate) fn download(&self, path: &str) -> Result<(impl Read, Option<u64>), Failure> {
+        let request = agent(None).get(self.url(path));
+        let request = request.header("authorization", self.authorization.as_str());
+        let response = accepted(request.call(), &self.base)?;
+        let body = response.into_body();
+        let length = body.content_length();
+        Ok((body.into_reader(), length))
+    }
+
+    /// Sends `content` of `length` bytes as the body of `POST path`.
+    pub(crate) fn upload(
+        &self,
+        path: &str,
+        mut content: impl Read,
+        length: u64,
+    ) -> Result<Value, Failure> {
+        let request = agent(None).post(self.url(path));
+        let request = request
+            .header("authorization", self.authorization.as_str())
+            .header("content-type", "application/octet-stream")
+            .header("content-length", length);
+        answer(
+            request.send(ureq::SendBody::from_reader(&mut content)),
+            &self.base,
+        )
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+}
+
+/// `text` as one segment or value of a URL (RFC 3986 §2.3).
+pub(crate) fn encode(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        match byte {
+            byte if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => {
+                encoded.push(char::from(byte));
+            }
+            byte => encoded.push_str(&format!("%{byte:02X}")),
+        }
+        encoded
+    })
+}
+
+/// An agent that hands out every answer, whatever its status.
+pub(crate) fn agent(timeout: Option<Duration>) -> Agent {
+    Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .timeout_connect(Some(Duration::from_secs(5)))
+        .timeout_global(timeout)
+        .user_agent(concat!("tollgate/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .new_agent()
+}
+
+fn answer(outcome: Result<Response<Body>, ureq::Error>, base: &str) -> Result<Value, Failure> {
+    let mut response = accepted(outcome, base)?;
+    let text = body(&mut response);
+    match text.as_str() {
+        "" => Ok(Value::Null),
+        text => serde_json::from_str(text)
+            .map_err(|error| Failure::refused(format!("{base} answered no JSON: {error}"))),
+    }
+}
+
+/// The response, when it is one of success.
+fn accepted(
+    outcome: Result<Response<Body>, ureq::Error>,
+    base: &str,
+) -> Result<Response<Body>, Failure> {
+    let mut response = outcome.map_err(|error| match error {
+        ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
+            Failure::Usage(format!("{base:?} is no URL of a server: {error}"))
+        }
+        error => Failure::Unreachable(format!("{base} does not answer: {error}")),
+    })?;
+    if response.status().is_success() {
+        return Ok(response);
+    }
+    let status = response.status();
+    let text = body(&mut response);
+    let error: Value = serde_json::from_str(&text).unwrap_or_default();
+    let code = error["error"].as_str().unwrap_or("no reason given");
+    let reason = match error["error_description"].as_str() {
+        Some(description) => format!("{code}: {description}"),
+        None => code.to_owned(),
+    };
+    Err(Failure::refused(format!(
+        "{reason} (HTTP {})",
+        status.as_u16()
+    )))
+}
+
+/// The body as text, empty when it cannot be read; it may hold a secret.
+fn body(response: &mut Response<Body>) -> Zeroizing<String> {
+    let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX);
+    Zeroizing::new(body.read_to_string().unwrap_or_default())
+}

@@ -1,0 +1,79 @@
+//! Finding the management listener of a running server, and the token that it takes.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+use zeroize::Zeroizing;
+
+use super::{Failure, admin_api::AdminApi};
+use crate::private_file::{self, AdminFile};
+
+/// Where the server is.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Server")]
+pub(crate) struct ServerArguments {
+    /// URL of the management listener [default: that of --data-dir]
+    #[arg(long, value_name = "URL", env = "TOLLGATE_ADMIN_URL")]
+    admin_url: Option<String>,
+    /// File with the administrator's token [default: that of --data-dir]
+    #[arg(long, value_name = "FILE", env = "TOLLGATE_ADMIN_TOKEN_FILE")]
+    admin_token_file: Option<PathBuf>,
+    /// Data directory of a server on this machine, whose admin.json says both
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "TOLLGATE_DATA_DIR",
+        default_value = "data"
+    )]
+    data_dir: PathBuf,
+}
+
+impl ServerArguments {
+    /// The management API of that server.
+    ///
+    /// # Errors
+    ///
+    /// When nothing says where it is.
+    pub(crate) fn connect(&self) -> Result<AdminApi, Failure> {
+        match (&self.admin_url, &self.admin_token_file) {
+            (Some(url), Some(path)) => Ok(AdminApi::new(url, token(path)?)),
+            (Some(url), None) => Ok(AdminApi::new(url, self.discover()?.token)),
+            (None, Some(path)) => Ok(AdminApi::new(&self.discover()?.url, token(path)?)),
+            (None, None) => {
+                let found = self.discover()?;
+                Ok(AdminApi::new(&found.url, found.token))
+            }
+        }
+    }
+
+    /// The URL of the management listener.
+    pub(crate) fn url(&self) -> Result<String, Failure> {
+        match &self.admin_url {
+            Some(url) => Ok(url.clone()),
+            None => Ok(self.discover()?.url),
+        }
+    }
+
+    fn discover(&self) -> Result<AdminFile, Failure> {
+        let path = self.data_dir.join(AdminFile::NAME);
+        if !path.exists() {
+            return Err(Failure::Unreachable(format!(
+                "no server has run on {}: {} is missing (give --data-dir, or --admin-url and \
+                 --admin-token-file)",
+                self.data_dir.display(),
+                path.display()
+            )));
+        }
+        Ok(AdminFile::read(&path).context("failed to find the server")?)
+    }
+}
+
+fn token(path: &std::path::Path) -> Result<Zeroizing<String>, Failure> {
+    // The file may be an admin.json, copied from the server's machine.
+    let text = private_file::read_secret(path)?;
+    match AdminFile::parse(&text) {
+        Some(file) => Ok(file.token),
+        None => Ok(text),
+    }
+}

@@ -1,0 +1,130 @@
+//! What commands read: secrets and tokens from files and stdin, never from arguments alone.
+
+use std::{
+    io::{self, BufRead as _, IsTerminal as _, Read as _},
+    path::Path,
+};
+
+use anyhow::Context as _;
+use clap::Args;
+use zeroize::Zeroizing;
+
+use super::{Failure, output};
+
+/// The longest line that is read as a token or a secret, in bytes.
+const LINE_BYTES_MAX: u64 = 64 * 1024;
+
+/// Which tokens a command is about.
+#[derive(Args, Debug)]
+pub(crate) struct Tokens {
+    /// The token; `-` reads one a line from stdin, which keeps it out of the list of processes
+    #[arg(value_name = "TOKEN|-", required_unless_present = "token_file")]
+    token: Option<String>,
+    /// Read the tokens from this file, one a line
+    #[arg(long, value_name = "FILE", conflicts_with = "token")]
+    token_file: Option<std::path::PathBuf>,
+}
+
+impl Tokens {
+    /// What the operand alone says.
+    pub(crate) const fn one(token: Option<String>) -> Self {
+        Self {
+            token,
+            token_file: None,
+        }
+    }
+
+    /// Calls `work` with each token, in order, and goes on after a token that it turns down.
+    pub(crate) fn for_each(
+        &self,
+        mut work: impl FnMut(&str) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        match (self.token.as_deref(), &self.token_file) {
+            (Some("-") | None, None) => {
+                if io::stdin().is_terminal() {
+                    output::remark("reading tokens from the terminal, one a line; Ctrl-D ends");
+                }
+                each_line(io::stdin().lock(), work)
+            }
+            (_, Some(path)) => {
+                let file = std::fs::File::open(path);
+                let file = file.with_context(|| format!("failed to open {}", path.display()))?;
+                each_line(io::BufReader::new(file), work)
+            }
+            (Some(token), None) => work(token),
+        }
+    }
+}
+
+/// Calls `work` with each line that is not blank.
+fn each_line(
+    reader: impl io::BufRead,
+    mut work: impl FnMut(&str) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut outcome = Ok(());
+    each_raw_line(reader, |line| {
+        let token = line.trim();
+        match if token.is_empty() {
+            Ok(())
+        } else {
+            work(token)
+        } {
+            Err(failure @ (Failure::Unreachable(_) | Failure::Usage(_))) => return Err(failure),
+            Err(failure) => outcome = Err(failure),
+            Ok(()) => {}
+        }
+        Ok(())
+    })?;
+    outcome
+}
+
+/// Calls `work` with each line, without its line end. A line longer than the bound is cut, and a
+/// cut token is no token.
+pub(super) fn each_raw_line(
+    mut reader: impl io::BufRead,
+    mut work: impl FnMut(&str) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut line = Zeroizing::new(Vec::new());
+    loop {
+        line.clear();
+        let read = reader
+            .by_ref()
+            .take(LINE_BYTES_MAX)
+            .read_until(b'\n', &mut line);
+        if read.context("failed to read the tokens")? == 0 {
+            return Ok(());
+        }
+        if line.last() == Some(&b'\n') {
+            line.pop();
+        } else {
+            reader
+                .skip_until(b'\n')
+                .context("failed to read the tokens")?;
+        }
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        work(&String::from_utf8_lossy(&line))?;
+    }
+}
+
+/// Reads the secret on stdin, without the line end.
+pub(crate) fn secret_from_stdin() -> Result<Zeroizing<String>, Failure> {
+    let mut text = Zeroizing::new(String::new());
+    let read = io::stdin().lock().take(LINE_BYTES_MAX).read_line(&mut text);
+    read.context("failed to read the secret from stdin")?;
+    let secret = Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned());
+    if secret.is_empty() {
+        return Err(Failure::refused("no secret on stdin"));
+    }
+    Ok(secret)
+}
+
+/// Reads a JSON file.
+pub(crate) fn json_file(path: &Path) -> Result<serde_json::Value, Failure> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("failed to read {}", path.display()))?;
+    let value =
+        serde_json::from_str(&text).with_context(|| format!("{} is not JSON", path.display()))?;
+    Ok(value)
+}

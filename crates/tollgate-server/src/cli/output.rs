@@ -1,0 +1,93 @@
+//! What commands print: results on stdout, as JSON lines or for people; remarks on stderr.
+
+use std::io::{self, Write as _};
+
+use serde_json::Value;
+
+/// Prints one JSON object on a line of its own.
+pub(crate) fn json(value: &Value) -> io::Result<()> {
+    line(&value.to_string())
+}
+
+/// Prints one line of a result.
+pub(crate) fn line(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{text}")?;
+    stdout.flush()
+}
+
+/// Says something that is no result.
+pub(crate) fn remark(text: &str) {
+    // A closed stderr is no reason to give up what was asked for.
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Prints `rows` under `heads`, in columns.
+pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
+    let width = |column: usize| {
+        let cells = rows
+            .iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count());
+        cells
+            .chain(heads.get(column).map(|head| head.len()))
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..heads.len()).map(width).collect();
+    let format = |cells: &[String]| {
+        let padded = cells
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:<width$}"));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    let heads: Vec<String> = heads.iter().map(|head| (*head).to_uppercase()).collect();
+    line(&format(&heads))?;
+    rows.iter().try_for_each(|row| line(&format(row)))
+}
+
+/// Prints the members of an object, one a line; empty ones are left out.
+pub(crate) fn members(object: &Value) -> io::Result<()> {
+    let Value::Object(members) = object else {
+        return json(object);
+    };
+    let shown = members
+        .iter()
+        .map(|(name, value)| (name, text(name, value)));
+    let shown: Vec<_> = shown.filter(|(_, text)| !text.is_empty()).collect();
+    let width = shown.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    shown
+        .iter()
+        .try_for_each(|(name, text)| line(&format!("{name:<width$}  {text}")))
+}
+
+/// A value as people read it; dates as dates.
+pub(crate) fn text(name: &str, value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Number(number) if is_date(name) => number.as_u64().map_or_else(String::new, date),
+        Value::Array(items) => {
+            let texts: Vec<String> = items.iter().map(|item| text("", item)).collect();
+            texts.join(" ")
+        }
+        other => other.to_string(),
+    }
+}
+
+fn is_date(name: &str) -> bool {
+    name.ends_with("_at") || matches!(name, "iat" | "exp" | "nbf" | "signs_from")
+}
+
+/// Unix seconds as RFC 3339 spells them.
+pub(crate) fn date(seconds: u64) -> String {
+    let since = std::time::Duration::from_secs(seconds);
+    match std::time::UNIX_EPOCH.checked_add(since) {
+        // The formatter itself refuses years past 9999.
+        Some(time) if seconds < 253_402_300_800 => {
+            humantime::format_rfc3339_seconds(time).to_string()
+        }
+        _ => seconds.to_string(),
+    }
+}

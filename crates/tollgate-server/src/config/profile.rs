@@ -1,0 +1,60 @@
+//! Profiles: presets that stand between the defaults and the file.
+
+/// `(profile, key, TOML literal)` of every preset; *balanced* is the defaults.
+const PRESETS: &[(&str, &str, &str)] = &[
+    // Throughput: many connections, long queues, waits that fill the groups of a commit.
+    ("high-throughput", "server.connections_max", "50000"),
+    ("high-throughput", "overload.in_flight_max", "8000"),
+    ("high-throughput", "overload.queue_max", "8000"),
+    ("high-throughput", "overload.queue_wait", "\"500ms\""),
+    ("high-throughput", "batch.records_max", "4000"),
+    ("high-throughput", "batch.linger", "\"1ms\""),
+    ("high-throughput", "cache.entries_max", "200000"),
+    ("high-throughput", "cleanup.batch_max", "5000"),
+    // Latency: refuse early rather than let anybody wait.
+    ("low-latency", "server.request_timeout", "\"2s\""),
+    ("low-latency", "overload.in_flight_max", "500"),
+    ("low-latency", "overload.queue_max", "100"),
+    ("low-latency", "overload.queue_wait", "\"10ms\""),
+    ("low-latency", "batch.records_max", "200"),
+    ("low-latency", "cache.entries_max", "100000"),
+    ("low-latency", "cleanup.batch_max", "200"),
+    // Resources: one thread, small tables, nothing that grows.
+    ("low-resource", "server.threads", "1"),
+    ("low-resource", "server.connections_max", "500"),
+    ("low-resource", "server.header_bytes_max", "8192"),
+    ("low-resource", "overload.in_flight_max", "64"),
+    ("low-resource", "overload.queue_max", "64"),
+    ("low-resource", "batch.records_max", "200"),
+    ("low-resource", "cache.entries_max", "1000"),
+    ("low-resource", "cleanup.batch_max", "200"),
+    ("low-resource", "tokens.active_max", "100000"),
+];
+
+/// The names of the profiles.
+pub(super) const NAMES: &[&str] = &["high-throughput", "balanced", "low-latency", "low-resource"];
+
+/// What the profile `name` presets.
+pub(super) fn presets(
+    name: &str,
+) -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    PRESETS
+        .iter()
+        .copied()
+        .filter(move |(profile, _, _)| *profile == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NAMES, PRESETS};
+    use crate::config::{document, keys, value::check};
+
+    #[test]
+    fn every_preset_is_a_value_that_its_key_takes() {
+        for (profile, name, literal) in PRESETS {
+            assert!(NAMES.contains(profile), "{profile}");
+            let key = keys().find(|key| key.name == *name).expect(name);
+            check(key, &document::literal(literal)).expect(name);
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! `[rate_limit]`: token buckets by client, address, subject, route or over all.
+
+use super::{
+    key::{Item, Key, Kind, Presence},
+    layers::Table,
+    reader::Reader,
+};
+
+const CAPACITY: Kind = Kind::Integer {
+    min: 1,
+    max: 1_000_000_000,
+};
+const FILL: Kind = Kind::Number { max: 1_000_000.0 };
+const RULES_MAX: usize = 64;
+
+pub(super) const KEYS: &[Key] = &[
+    Key::new(
+        "rate_limit.kind",
+        Kind::Choice(&["local"]),
+        "\"local\"",
+        "where buckets are kept",
+    ),
+    Key::new(
+        "rate_limit.failures_capacity",
+        CAPACITY,
+        "100",
+        "failed client authentications in a burst, per client and per address; always on",
+    ),
+    Key::new(
+        "rate_limit.failures_fill_per_second",
+        FILL,
+        "10",
+        "and how many a second after that",
+    ),
+    Key {
+        name: "rate_limit.rules",
+        kind: Kind::Tables(RULE),
+        presence: Presence::Default("[]"),
+        doc: "[[rate_limit.rules]], in order; a request must pass every rule that matches it",
+    },
+];
+
+const RULE: &[Key] = &[
+    Key::required(
+        "name",
+        Kind::Text { max: 64 },
+        "\"token-per-client\"",
+        "the name in headers and metrics: lower-case letters, digits, - and _",
+    ),
+    Key::new(
+        "routes",
+        Kind::List(Item::Path),
+        "[]",
+        "where the rule counts; empty: everywhere",
+    ),
+    Key::required(
+        "key",
+        Kind::Choice(&["client", "ip", "subject", "route", "global"]),
+        "\"client\"",
+        "what has a bucket of its own",
+    ),
+    Key::required("capacity", CAPACITY, "1000", "the largest burst"),
+    Key::required("fill_per_second", FILL, "100", "what may follow, a second"),
+];
+
+/// The rate limits.
+#[derive(Debug)]
+pub(crate) struct RateLimit {
+    pub(crate) failures: Quota,
+    pub(crate) rules: Vec<Rule>,
+}
+
+/// A bucket's size and speed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Quota {
+    pub(crate) capacity: u32,
+    pub(crate) fill_per_second: f64,
+}
+
+/// One rule.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) name: String,
+    pub(crate) routes: Vec<String>,
+    pub(crate) key: RuleKey,
+    pub(crate) quota: Quota,
+}
+
+/// What has a bucket of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RuleKey {
+    Client,
+    Ip,
+    Subject,
+    Route,
+    Global,
+}
+
+impl RateLimit {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        // Read for its check alone: there is one kind.
+        let _ = reader.text("rate_limit.kind");
+        let failures = Quota {
+            capacity: u32::try_from(reader.integer("rate_limit.failures_capacity")).unwrap_or(0),
+            fill_per_second: reader.number("rate_limit.failures_fill_per_second"),
+        };
+        let tables = reader.tables("rate_limit.rules");
+        let limit = Self {
+            failures,
+            rules: tables.iter().map(rule).collect(),
+        };
+        if tables.len() > RULES_MAX {
+            let what = format!("{} rules", tables.len());
+            reader.refuse(
+                "rate_limit.rules",
+                what,
+                &format!("at most {RULES_MAX} rules"),
+            );
+        }
+        for (index, (table, rule)) in tables.iter().zip(&limit.rules).enumerate() {
+            let twin = limit
+                .rules
+                .iter()
+                .take(index)
+                .any(|other| other.name == rule.name);
+            check_name(reader, table, rule, twin.then_some(()));
+        }
+        limit
+    }
+}
+
+fn rule(table: &Table) -> Rule {
+    Rule {
+        name: table.text("name"),
+        routes: table.texts("routes"),
+        key: match table.text("key").as_str() {
+            "client" => RuleKey::Client,
+            "ip" => RuleKey::Ip,
+            "subject" => RuleKey::Subject,
+            "route" => RuleKey::Route,
+            _ => RuleKey::Global,
+        },
+        quota: Quota {
+            capacity: u32::try_from(table.integer("capacity")).unwrap_or(0),
+            fill_per_second: table.number("fill_per_second"),
+        },
+    }
+}
+
+/// Names stand in `RateLimit` headers and as metric labels; two of one name could not be told apart.
+fn check_name(reader: &mut Reader<'_>, table: &Table, rule: &Rule, twin: Option<()>) {
+    let key = || format!("{}.name", table.name);
+    let fits =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+    if !rule.name.bytes().all(fits) {
+        let what = format!("{:?} is no name", rule.name);
+        let allowed = "lower-case letters, digits, - and _";
+        reader.refuse_at(key(), table.origin.clone(), what, allowed);
+    }
+    if twin.is_some() && !rule.name.is_empty() {
+        let what = format!("{:?} names another rule already", rule.name);
+        reader.refuse_at(key(), table.origin.clone(), what, "a name of its own");
+    }
+}

@@ -1,0 +1,142 @@
+//! `[[routes]]`: what a gateway's target demands of a token.
+
+use tollgate_protocol::{Resource, Scope};
+
+use super::{
+    key::{Key, Kind, Presence},
+    layers::Table,
+    reader::Reader,
+};
+
+const ROUTES_MAX: usize = 10_000;
+
+pub(super) const KEYS: &[Key] = &[Key {
+    name: "routes",
+    kind: Kind::Tables(ROUTE),
+    presence: Presence::Default("[]"),
+    doc: "[[routes]]: what /oauth/validate demands for a target, for gateways",
+}];
+
+const METHODS: &[&str] = &[
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "*",
+];
+
+const ROUTE: &[Key] = &[
+    Key::required(
+        "method",
+        Kind::Choice(METHODS),
+        "\"GET\"",
+        "the target's method; * for any",
+    ),
+    Key::required(
+        "path",
+        Kind::Text { max: 1024 },
+        "\"/orders/{id}\"",
+        "the target's path; {name} stands for one segment",
+    ),
+    Key::new(
+        "scope",
+        Kind::Text { max: 4096 },
+        "\"\"",
+        "what the token must allow",
+    ),
+    Key::new(
+        "audience",
+        Kind::Text { max: 512 },
+        "\"\"",
+        "where the token must count",
+    ),
+];
+
+/// What one target demands.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) scope: Scope,
+    pub(crate) audience: Option<Resource>,
+}
+
+pub(super) fn read(reader: &mut Reader<'_>) -> Vec<Route> {
+    let tables = reader.tables("routes");
+    if tables.len() > ROUTES_MAX {
+        let what = format!("{} routes", tables.len());
+        reader.refuse("routes", what, &format!("at most {ROUTES_MAX} routes"));
+    }
+    let routes: Vec<Route> = tables.iter().map(|table| route(reader, table)).collect();
+    let mut seen = std::collections::HashSet::new();
+    for (table, route) in tables.iter().zip(&routes) {
+        if !seen.insert((route.method.as_str(), route.path.as_str())) {
+            let what = format!("{} {} is another route already", route.method, route.path);
+            let key = format!("{}.path", table.name);
+            reader.refuse_at(
+                key,
+                table.origin.clone(),
+                what,
+                "one route for a method and path",
+            );
+        }
+    }
+    routes
+}
+
+fn route(reader: &mut Reader<'_>, table: &Table) -> Route {
+    let mut refuse = |field: &str, what: String, allowed: &str| {
+        reader.refuse_at(
+            format!("{}.{field}", table.name),
+            table.origin.clone(),
+            what,
+            allowed,
+        );
+    };
+    let path = table.text("path");
+    if !path.is_empty() && !is_template(&path) {
+        let what = format!("{path:?} is no path template");
+        refuse(
+            "path",
+            what,
+            "/segments with {name} for a whole segment, such as /orders/{id}",
+        );
+    }
+    let scope = table.text("scope").parse().unwrap_or_else(|error| {
+        refuse(
+            "scope",
+            format!("{error}"),
+            "scope tokens with single spaces between",
+        );
+        Scope::default()
+    });
+    let audience = table.text("audience");
+    let audience = (!audience.is_empty()).then(|| audience.parse()).transpose();
+    let audience = audience.unwrap_or_else(|error| {
+        refuse(
+            "audience",
+            format!("{error}"),
+            "an absolute URI without a fragment",
+        );
+        None
+    });
+    Route {
+        method: table.text("method"),
+        path,
+        scope,
+        audience,
+    }
+}
+
+/// Whether each segment is plain text or one whole `{name}`.
+fn is_template(path: &str) -> bool {
+    let plain = |segment: &str| {
+        segment
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !b"{}?#".contains(&byte))
+    };
+    let segment = |segment: &str| match segment.strip_prefix('{') {
+        Some(rest) => rest
+            .strip_suffix('}')
+            .is_some_and(|name| !name.is_empty() && plain(name)),
+        None => plain(segment),
+    };
+    path.strip_prefix('/')
+        .is_some_and(|rest| rest.split('/').all(segment))
+}
