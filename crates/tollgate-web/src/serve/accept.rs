@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::StatusCode;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -12,6 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use super::connection;
 use super::drain::Stage;
+use super::early_error::message;
 use super::listen::refuse_new;
 use super::request::Connected;
 use super::state::{ConnectionInfo, ConnectionSlot, ConnectionState, Shared};
@@ -23,11 +25,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// When nothing came for so long after new connections were refused, the backlog is empty.
 const BACKLOG_QUIET: Duration = Duration::from_millis(50);
 const CERTIFICATE_POLL: Duration = Duration::from_secs(2);
-
-/// Sent to a connection beyond `connections_max`, as far as its socket takes it.
-const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
-    cache-control: no-store\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 71\r\n\r\n\
-    {\"error\":\"temporarily_unavailable\",\"error_description\":\"try again later\"}";
 
 /// Serves on this thread until the server has drained.
 pub(super) fn thread<H: Handler>(
@@ -102,7 +99,8 @@ impl<H: Handler> Acceptor<H> {
         let Some(slot) = ConnectionSlot::take(&self.shared) else {
             self.shared.metrics.closed(Closed::ConnectionsMax);
             if self.shared.rustls.is_none() {
-                let _ = stream.try_write(TOO_MANY);
+                // As far as the empty socket takes it; there is no place to wait for more.
+                let _ = stream.try_write(&message(StatusCode::SERVICE_UNAVAILABLE));
             }
             return;
         };

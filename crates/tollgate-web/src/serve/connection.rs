@@ -147,7 +147,6 @@ where
                 .header_read_timeout(None)
                 .max_header_size(config.header_bytes_max)
                 .max_buf_size(config.header_bytes_max.max(BUFFER_BYTES_MIN))
-                .pipeline_flush(true)
                 .writev(false)
                 .serve_connection(io, service);
             watch(

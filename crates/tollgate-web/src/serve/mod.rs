@@ -3,6 +3,7 @@
 mod accept;
 mod connection;
 mod drain;
+mod early_error;
 mod listen;
 mod request;
 mod state;

@@ -100,6 +100,8 @@ pub(crate) struct ConnectionState {
     requests: AtomicU32,
     head_since: AtomicU64,
     idle_since: AtomicU64,
+    /// HTTP/1: an answer has been handed to hyper and is not yet written.
+    answer_unwritten: AtomicBool,
     write_blocked_since: AtomicU64,
     linger_since: AtomicU64,
     /// For HTTP/2, since when each answer waits to be read; slots are reused.
@@ -129,6 +131,7 @@ impl ConnectionState {
             requests: AtomicU32::new(0),
             head_since: AtomicU64::new(accepted),
             idle_since: AtomicU64::new(accepted),
+            answer_unwritten: AtomicBool::new(false),
             write_blocked_since: AtomicU64::new(NEVER),
             linger_since: AtomicU64::new(NEVER),
             answers: parking_lot::Mutex::new(Vec::new()),
@@ -178,6 +181,7 @@ impl ConnectionState {
         let requests = self.requests.load(Ordering::Relaxed).saturating_sub(1);
         self.requests.store(requests, Ordering::Relaxed);
         if requests == 0 {
+            self.answer_unwritten.store(true, Ordering::Relaxed);
             self.idle_since
                 .store(self.shared.nanos(now), Ordering::Relaxed);
         }
@@ -189,8 +193,18 @@ impl ConnectionState {
         }
     }
 
+    /// HTTP/1: whether what hyper writes now is its own word and no handler's.
+    pub(super) fn writes_early_error(&self) -> bool {
+        !self.is_http2()
+            && self.requests.load(Ordering::Relaxed) == 0
+            && !self.answer_unwritten.load(Ordering::Relaxed)
+    }
+
     #[inline]
     pub(super) fn write_flushed(&self) {
+        if self.requests.load(Ordering::Relaxed) == 0 {
+            self.answer_unwritten.store(false, Ordering::Relaxed);
+        }
         if self.write_blocked_since.load(Ordering::Relaxed) != NEVER {
             self.write_blocked_since.store(NEVER, Ordering::Relaxed);
         }

@@ -5,9 +5,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::early_error::rewrite;
 use super::state::ConnectionState;
 
 /// Reads that one poll may throw away after our last byte.
@@ -20,6 +21,8 @@ pub(super) struct WatchedStream<I> {
     prefix: Bytes,
     state: Arc<ConnectionState>,
     read: Reading,
+    /// What is written in place of hyper's answer to what it could not parse.
+    early_error: Option<Bytes>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,6 +40,7 @@ impl<I> WatchedStream<I> {
             prefix,
             state,
             read: Reading::Open,
+            early_error: None,
         }
     }
 }
@@ -65,6 +69,28 @@ impl<I: AsyncRead + Unpin> AsyncRead for WatchedStream<I> {
 }
 
 impl<I: AsyncRead + AsyncWrite + Unpin> WatchedStream<I> {
+    /// Claims to have written hyper's bytes once ours are written.
+    fn poll_write_early_error(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let ours = match self.early_error.take().or_else(|| rewrite(buf)) {
+            Some(ours) => self.early_error.insert(ours),
+            None => return Pin::new(&mut self.inner).poll_write(cx, buf),
+        };
+        while !ours.is_empty() {
+            match Pin::new(&mut self.inner).poll_write(cx, ours) {
+                Poll::Ready(written) => ours.advance(written?),
+                Poll::Pending => {
+                    self.state.write_blocked();
+                    return Poll::Pending;
+                }
+            }
+        }
+        Poll::Ready(Ok(buf.len()))
+    }
+
     /// Reads until the client has closed too. The watch ends it if that takes too long.
     fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut space = [0; 4096];
@@ -88,6 +114,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WatchedStream<I> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.early_error.is_some() || self.state.writes_early_error() {
+            return self.poll_write_early_error(cx, buf);
+        }
         let written = Pin::new(&mut self.inner).poll_write(cx, buf);
         if written.is_pending() {
             self.state.write_blocked();

@@ -1,0 +1,275 @@
+//! A server on a free port with a handler for every case, and a client that speaks raw bytes.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame};
+use tokio::sync::{Notify, oneshot};
+use tollgate_web::metrics::Registry;
+use tollgate_web::{
+    Drained, Handler, HttpMetrics, RequestBody, RequestContext, ResponseBody, Server, ServerConfig,
+    StreamError, TlsReloader, TrustedProxies, body, error_response,
+};
+
+/// How long a client waits before it calls the server stuck; no test waits this long and passes.
+pub const STUCK: Duration = Duration::from_secs(20);
+/// A time-out that is meant to strike.
+pub const SHORT: Duration = Duration::from_millis(60);
+
+pub fn config() -> ServerConfig {
+    ServerConfig {
+        threads: 1,
+        header_timeout: STUCK,
+        read_timeout: STUCK,
+        write_timeout: STUCK,
+        idle_timeout: STUCK,
+        request_timeout: STUCK,
+        ..ServerConfig::default()
+    }
+}
+
+pub fn loopback_trusted() -> TrustedProxies {
+    TrustedProxies::new(vec!["127.0.0.0/8".parse().unwrap()])
+}
+
+/// Answers by path; see [`Handler::handle`] below.
+#[derive(Default)]
+pub struct Paths {
+    /// Told when a request for `/gate` has arrived.
+    pub arrived: Notify,
+    /// Lets a request for `/gate` go on.
+    pub gate: Notify,
+}
+
+impl Handler for Paths {
+    async fn handle(
+        &self,
+        request: Request<RequestBody>,
+        context: &mut RequestContext,
+    ) -> Response<ResponseBody> {
+        let path = request.uri().path().to_owned();
+        match path.as_str() {
+            "/hello" => Response::new("hello".into()),
+            "/echo" => match body::collect(request.into_body(), usize::MAX).await {
+                Ok(bytes) => Response::new(bytes.into()),
+                Err(error) => error_response(error.status()),
+            },
+            "/tight" => match body::collect(request.into_body(), 10).await {
+                Ok(bytes) => Response::new(bytes.into()),
+                Err(error) => error_response(error.status()),
+            },
+            "/unread" => Response::new("not read".into()),
+            "/panic" => panic!("on purpose"),
+            "/hang" => std::future::pending().await,
+            "/gate" => {
+                self.arrived.notify_one();
+                self.gate.notified().await;
+                Response::new("passed".into())
+            }
+            "/endless" => Response::new(ResponseBody::stream(Endless)),
+            "/large" => Response::new(vec![b'x'; 64 << 20].into()),
+            "/who" => Response::new(
+                format!(
+                    "{} {} {} {}",
+                    context.client_ip(),
+                    context.scheme().as_str(),
+                    context.forwarded_host().unwrap_or("-"),
+                    context.request_id()
+                )
+                .into(),
+            ),
+            _ => error_response(http::StatusCode::NOT_FOUND),
+        }
+    }
+}
+
+/// A body that has more to say whenever it is asked.
+struct Endless;
+
+impl Body for Endless {
+    type Data = Bytes;
+    type Error = StreamError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, StreamError>>> {
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; 1024])))))
+    }
+}
+
+pub struct TestServer {
+    pub address: SocketAddr,
+    pub registry: Registry,
+    pub handler: Arc<Paths>,
+    pub tls: Option<TlsReloader>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<Drained>>,
+}
+
+impl TestServer {
+    pub fn start(config: ServerConfig) -> Self {
+        let registry = Registry::new();
+        let metrics = HttpMetrics::register(&registry, &[]).unwrap();
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let server = Server::bind(config, &[any], metrics).unwrap();
+        let address = server.local_addr().unwrap();
+        let tls = server.tls_reloader();
+        let handler = Arc::new(Paths::default());
+        let served = Arc::clone(&handler);
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            let shutdown = async { drop(stopped.await) };
+            runtime.block_on(server.run(served, shutdown)).unwrap()
+        });
+        Self {
+            address,
+            registry,
+            handler,
+            tls,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+
+    pub fn connect(&self) -> Client {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(STUCK)).unwrap();
+        stream.set_write_timeout(Some(STUCK)).unwrap();
+        Client { stream }
+    }
+
+    /// Begins the drain; [`join`](Self::join) waits for its end.
+    pub fn begin_stop(&mut self) {
+        drop(self.stop.take());
+    }
+
+    pub fn join(mut self) -> Drained {
+        self.begin_stop();
+        self.thread.take().unwrap().join().unwrap()
+    }
+
+    /// Waits until a line of the metrics is there.
+    pub fn wait_for_metric(&self, line: &str) {
+        let started = std::time::Instant::now();
+        while !self
+            .registry
+            .render()
+            .lines()
+            .any(|rendered| rendered == line)
+        {
+            assert!(
+                started.elapsed() < STUCK,
+                "no `{line}` in:\n{}",
+                self.registry.render()
+            );
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.begin_stop();
+    }
+}
+
+pub struct Client {
+    pub stream: TcpStream,
+}
+
+/// One parsed answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            found.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+}
+
+impl Client {
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
+        self.stream.write_all(bytes.as_ref()).unwrap();
+        self
+    }
+
+    pub fn get(&mut self, path: &str) -> Answer {
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: t\r\n\r\n"))
+            .answer()
+    }
+
+    pub fn answer(&mut self) -> Answer {
+        read_answer(&mut self.stream)
+    }
+
+    /// Reads to the end: what the server still sent before it closed.
+    pub fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        self.stream
+            .read_to_end(&mut rest)
+            .expect("closed in good order, not reset or left open");
+        rest
+    }
+
+    /// Whether the server has ended the connection, in whatever way.
+    pub fn is_cut_off(&mut self) -> bool {
+        let mut space = [0; 65_536];
+        loop {
+            match self.stream.read(&mut space) {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(error) => return error.kind() == std::io::ErrorKind::ConnectionReset,
+            }
+        }
+    }
+}
+
+/// Reads one answer whose length is told by `Content-Length`.
+pub fn read_answer(stream: &mut impl Read) -> Answer {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        assert_eq!(
+            stream.read(&mut byte).unwrap(),
+            1,
+            "closed within a head: {head:?}"
+        );
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    let mut answer = Answer {
+        status,
+        head,
+        body: Vec::new(),
+    };
+    let length = answer
+        .header("content-length")
+        .map_or(0, |length| length.parse().unwrap());
+    answer.body = vec![0; length];
+    stream.read_exact(&mut answer.body).unwrap();
+    answer
+}
