@@ -6,6 +6,7 @@
 )]
 
 mod battery;
+mod bench;
 mod lint;
 mod peers;
 mod run;
@@ -20,6 +21,7 @@ usage: cargo xtask TASK
   test              every test; installs what the tests need and this machine lacks
   lint              formatting, clippy, documentation and house rules
   tidy              the house rules alone
+  bench [--quick]   speed and size, into docs/performance.md
   battery NAME      one of the long tests: kill, ott, soak";
 
 fn main() -> ExitCode {
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         ["test", rest @ ..] => test::run(rest),
         ["lint"] => lint::run(),
         ["tidy"] => tidy::run(),
+        ["bench", rest @ ..] => bench::run(rest),
         ["battery", name] => battery::run(name),
         _ => {
             println!("{USAGE}");

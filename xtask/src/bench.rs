@@ -1,0 +1,153 @@
+//! `cargo xtask bench`: how fast and how small the token service is, beside a bare HTTP server in
+//! the same run. The server has core 0 for itself, the load generator core 1.
+
+mod load;
+mod machine;
+mod memory;
+mod process;
+mod rows;
+mod section;
+mod spread;
+
+use crate::run::{self, cargo, find_program, target};
+use anyhow::{Context, Result, bail};
+use load::Load;
+use machine::Machine;
+use memory::Memory;
+use process::{Bare, Tollgate};
+use rows::{Baseline, ROWS, Row};
+use spread::Spread;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// How long and how often everything is measured.
+#[derive(Clone, Copy)]
+pub(crate) struct Effort {
+    repetitions: usize,
+    seconds: f64,
+    /// Tokens that a run which spends them may spend.
+    tokens: usize,
+    /// Tokens stored for the memory rows.
+    stored: usize,
+}
+
+const FULL: Effort = Effort {
+    repetitions: 5,
+    seconds: 3.0,
+    tokens: 200_000,
+    stored: 1_000_000,
+};
+const QUICK: Effort = Effort {
+    repetitions: 1,
+    seconds: 1.0,
+    tokens: 40_000,
+    stored: 100_000,
+};
+
+/// One row as measured.
+pub(crate) struct Measured {
+    row: &'static Row,
+    per_second: Spread,
+    /// Requests a second over those of the baseline, repetition by repetition.
+    ratio: Option<Spread>,
+    cpu_us: Spread,
+    load_busy: f64,
+    /// Milliseconds at 70 % of this row's own maximum.
+    p99_ms: f64,
+}
+
+/// Everything that a run measured.
+pub(crate) struct Results {
+    effort: Effort,
+    connections: usize,
+    machine: Machine,
+    baselines: BTreeMap<Baseline, Spread>,
+    rows: Vec<Measured>,
+    /// p99 of health checks while RSA keys sign, and without, in milliseconds.
+    beside_signing: (f64, f64),
+    limiter: String,
+    memory: Memory,
+}
+
+/// Connections of every run.
+const CONNECTIONS: usize = 64;
+
+/// Measures and writes `docs/performance.md`; `--quick` measures once and prints only.
+///
+/// # Errors
+/// When something cannot be built or started, or a single answer was wrong.
+pub(crate) fn run(arguments: &[&str]) -> Result<()> {
+    let (effort, write) = match arguments {
+        [] => (FULL, true),
+        ["--quick"] => (QUICK, false),
+        _ => bail!("usage: cargo xtask bench [--quick]"),
+    };
+    find_program(&["taskset"]).context("needs taskset (Debian package util-linux)")?;
+    build()?;
+    let directory = target().join("bench");
+    let machine = Machine::look(&directory)?;
+    machine.complain();
+    let results = measure(effort, machine, &directory)?;
+    let text = section::render(&results);
+    println!("\n{text}");
+    if write { section::write(&text) } else { Ok(()) }
+}
+
+fn build() -> Result<()> {
+    let packages = ["-p", "tollgate-server", "-p", "tollgate-load"];
+    run::run(cargo().args(["build", "--release"]).args(packages))?;
+    run::run(cargo().args([
+        "build",
+        "--release",
+        "-p",
+        "tollgate-web",
+        "--example",
+        "bare_hyper",
+    ]))
+}
+
+fn measure(effort: Effort, machine: Machine, directory: &Path) -> Result<Results> {
+    let bare = Bare::start()?;
+    let server = Tollgate::start(&directory.join("speed"))?;
+    let clients = server.create_clients()?;
+    let load = |row: &Row| Load::new(&server, &clients, row, CONNECTIONS);
+
+    let mut baselines: BTreeMap<Baseline, Vec<f64>> = BTreeMap::new();
+    let mut samples: Vec<rows::Samples> = ROWS.iter().map(|_| rows::Samples::default()).collect();
+    for repetition in 0..effort.repetitions {
+        println!("repetition {} of {}", repetition + 1, effort.repetitions);
+        let mut now = BTreeMap::new();
+        for baseline in Baseline::ALL {
+            let report = load::baseline(&bare, baseline, CONNECTIONS, effort)?;
+            now.insert(baseline, report.per_second);
+            baselines
+                .entry(baseline)
+                .or_default()
+                .push(report.per_second);
+        }
+        for (row, samples) in ROWS.iter().zip(&mut samples) {
+            samples.add(&load(row).run(effort)?, row, &now);
+        }
+    }
+    let mut rows = Vec::new();
+    for (row, samples) in ROWS.iter().zip(samples) {
+        let rate = samples.per_second().median * 0.7;
+        let p99_ms = load(row).run_at(rate, effort)?.p99_us / 1e3;
+        rows.push(samples.measured(row, p99_ms));
+    }
+    let beside_signing = load::beside_signing(&server, &clients, effort)?;
+    drop((bare, server));
+    Ok(Results {
+        effort,
+        connections: CONNECTIONS,
+        machine,
+        baselines: baselines
+            .into_iter()
+            .map(|(name, list)| (name, Spread::of(list)))
+            .collect(),
+        rows,
+        beside_signing,
+        limiter: run::output(cargo().args(["bench", "-q", "-p", "tollgate-limit"]))?,
+        memory: memory::measure(&directory.join("memory"), effort)?,
+    })
+}

@@ -1,0 +1,203 @@
+//! The results as Markdown, and their place in `docs/performance.md`.
+
+use super::rows::Baseline;
+use super::{Measured, Results};
+use crate::run::root;
+use anyhow::{Context, Result};
+use std::fmt::Write as _;
+use std::fs;
+
+const BEGIN: &str = "<!-- begin: cargo xtask bench -->";
+const END: &str = "<!-- end: cargo xtask bench -->";
+/// Milliseconds that p99 must stay below.
+const P99_MS_MAX: f64 = 5.0;
+
+/// Puts `text` between the marks of `docs/performance.md`.
+///
+/// # Errors
+/// When the document or its marks are not there.
+pub(crate) fn write(text: &str) -> Result<()> {
+    let path = root().join("docs/performance.md");
+    let document = fs::read_to_string(&path).context("docs/performance.md")?;
+    fs::write(
+        path,
+        replace(&document, text).context("docs/performance.md has lost its marks")?,
+    )?;
+    Ok(())
+}
+
+fn replace(document: &str, text: &str) -> Option<String> {
+    let (before, rest) = document.split_once(BEGIN)?;
+    let (_, after) = rest.split_once(END)?;
+    Some(format!("{before}{BEGIN}\n{text}\n{END}{after}"))
+}
+
+/// The results as a section of the document.
+pub(crate) fn render(results: &Results) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = machine(&mut text, results);
+    let _ = speed(&mut text, results);
+    let _ = size(&mut text, results);
+    text
+}
+
+fn machine(text: &mut String, results: &Results) -> std::fmt::Result {
+    let machine = &results.machine;
+    writeln!(
+        text,
+        "Measured at commit {}: {} cores ({}), {}, `fdatasync` of an append {:.3} ms, {} \
+         connections, {} interleaved repetitions of {} s.",
+        machine.commit,
+        machine.cores,
+        machine.processor,
+        machine.kernel,
+        machine.sync.as_secs_f64() * 1e3,
+        results.connections,
+        results.effort.repetitions,
+        results.effort.seconds,
+    )?;
+    writeln!(
+        text,
+        "\n| bare hyper on the same core | requests/s |\n|---|---|"
+    )?;
+    for (baseline, spread) in &results.baselines {
+        writeln!(text, "| {} | {spread} |", baseline.name())?;
+    }
+    Ok(())
+}
+
+fn speed(text: &mut String, results: &Results) -> std::fmt::Result {
+    writeln!(
+        text,
+        "\n| operation | requests/s | × bare | wanted | met | server CPU, µs/request | p99 at 70 \
+         %, ms | load generator |\n|---|---|---|---|---|---|---|---|"
+    )?;
+    for measured in &results.rows {
+        row(text, measured)?;
+    }
+    let (beside, alone) = results.beside_signing;
+    writeln!(
+        text,
+        "\nHealth checks at 2000/s while RS256 tokens are signed as fast as one core can: p99 \
+         {beside:.2} ms; without that load {alone:.2} ms."
+    )?;
+    writeln!(text, "\nRate limiter:")?;
+    for line in results
+        .limiter
+        .lines()
+        .filter(|line| line.contains("ns a check"))
+    {
+        writeln!(text, "- {line}")?;
+    }
+    Ok(())
+}
+
+fn row(text: &mut String, measured: &Measured) -> std::fmt::Result {
+    let Measured {
+        row,
+        per_second,
+        ratio,
+        cpu_us,
+        load_busy,
+        p99_ms,
+    } = measured;
+    let (wanted, fast) = match (row.wanted, ratio) {
+        (Some((baseline, share)), Some(ratio)) => {
+            let of = if baseline == Baseline::Hello {
+                "hello"
+            } else {
+                "form"
+            };
+            (format!("{share} × {of}"), ratio.median >= share)
+        }
+        _ => ("one signature + 10 µs of CPU".to_owned(), true),
+    };
+    let ratio = ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}"));
+    let met = if fast && *p99_ms < P99_MS_MAX {
+        "yes"
+    } else {
+        "**no**"
+    };
+    writeln!(
+        text,
+        "| {} | {per_second} | {ratio} | {wanted} | {met} | {:.1} | {p99_ms:.2} | {:.0} % busy |",
+        row.name,
+        cpu_us.median,
+        load_busy * 100.0
+    )
+}
+
+fn size(text: &mut String, results: &Results) -> std::fmt::Result {
+    let memory = &results.memory;
+    let megabytes = |bytes: u64| format!("{:.0} MB", bytes as f64 / 1e6);
+    let seconds = |time: std::time::Duration| format!("{:.2} s", time.as_secs_f64());
+    // Less than the full run has nothing to be compared with.
+    let full = |wanted: &'static str| {
+        if memory.tokens == 1_000_000 {
+            wanted
+        } else {
+            ""
+        }
+    };
+    let tokens = memory.tokens;
+    let lines = [
+        (
+            "idle, resident".to_owned(),
+            megabytes(memory.idle),
+            "< 30 MB",
+        ),
+        (
+            format!("{tokens} opaque tokens, resident"),
+            megabytes(memory.full),
+            full("< 250 MB"),
+        ),
+        (
+            "the same after a restart".to_owned(),
+            megabytes(memory.restarted),
+            full("< 250 MB"),
+        ),
+        (
+            format!("{tokens} opaque tokens on disk"),
+            megabytes(memory.disk),
+            full("< 300 MB"),
+        ),
+        (
+            "start on an empty store".to_owned(),
+            seconds(memory.start_empty),
+            "",
+        ),
+        (
+            format!("start with {tokens} tokens"),
+            seconds(memory.start_full),
+            full("< 1 s"),
+        ),
+    ];
+    writeln!(
+        text,
+        "\n| memory, disk, start | measured | wanted |\n|---|---|---|"
+    )?;
+    for (name, value, wanted) in lines {
+        writeln!(text, "| {name} | {value} | {wanted} |")?;
+    }
+    writeln!(
+        text,
+        "| introspection over all of them | {:.0} requests/s | full speed |",
+        memory.lookups_per_second
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_stands_between_the_marks_is_replaced() {
+        let document = format!("a\n{BEGIN}\nold\n{END}\nz\n");
+        assert_eq!(
+            replace(&document, "new"),
+            Some(format!("a\n{BEGIN}\nnew\n{END}\nz\n"))
+        );
+        assert_eq!(replace("no marks", "new"), None);
+    }
+}
