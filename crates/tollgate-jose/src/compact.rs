@@ -9,8 +9,10 @@ use crate::error::{ParseError, Part, VerifyError};
 use crate::header::{Header, PayloadForm, with_decoded};
 use crate::{Algorithm, VerifyingKey, b64};
 
-/// Room for the signature of an 8192-bit RSA key.
-const SIGNATURE_BYTES_MAX: usize = 1024;
+/// Room for the signature of a 2048-bit RSA key or any elliptic one, and of an 8192-bit RSA key;
+/// the encoded length tells the size to three bytes.
+const SIGNATURE_BYTES_USUAL: usize = 256 + 3;
+const SIGNATURE_ROOM_MAX: usize = 1024 + 3;
 
 /// Bounds on what is parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -234,11 +236,15 @@ pub(crate) fn check_signature(
     signing_input: &[u8],
     signature_b64: &str,
 ) -> Result<(), VerifyError> {
-    let mut buffer = [0; SIGNATURE_BYTES_MAX + 3];
-    if b64::decoded_len_max(signature_b64) > buffer.len() {
-        return Err(VerifyError::Signature);
+    let check = |room: &mut [u8]| {
+        let signature = b64::decode_slice(signature_b64, room)
+            .map_err(|_| VerifyError::Base64(Part::Signature))?;
+        key.verify(alg, signing_input, signature)
+    };
+    match b64::decoded_len_max(signature_b64) {
+        // The smaller room is quicker to clear.
+        0..=SIGNATURE_BYTES_USUAL => check(&mut [0; SIGNATURE_BYTES_USUAL]),
+        0..=SIGNATURE_ROOM_MAX => check(&mut [0; SIGNATURE_ROOM_MAX]),
+        _ => Err(VerifyError::Signature),
     }
-    let signature = b64::decode_slice(signature_b64, &mut buffer)
-        .map_err(|_| VerifyError::Base64(Part::Signature))?;
-    key.verify(alg, signing_input, signature)
 }

@@ -2,25 +2,19 @@
 
 /// Most members that an object read strictly may have.
 pub const MEMBERS_MAX: usize = 64;
+const MEMBERS_INLINE: usize = 16;
 
 /// The member names seen so far in one object.
 ///
 /// Two parsers that read the same object may disagree about which of two equal names counts, so
 /// such an object is refused (RFC 8725 §2.4). Names are kept as hashes: two that collide are taken
 /// for duplicates, which errs on the side of refusing.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct MemberNames {
-    hashes: [u64; MEMBERS_MAX],
+    /// The first few, without heap memory: few objects have more.
+    first: [u64; MEMBERS_INLINE],
+    rest: Vec<u64>,
     len: usize,
-}
-
-impl Default for MemberNames {
-    fn default() -> Self {
-        Self {
-            hashes: [0; MEMBERS_MAX],
-            len: 0,
-        }
-    }
 }
 
 impl MemberNames {
@@ -28,13 +22,16 @@ impl MemberNames {
     #[must_use]
     pub fn insert(&mut self, name: &str) -> bool {
         let hash = fnv1a(name.as_bytes());
-        let is_new = !self.hashes.iter().take(self.len).any(|seen| *seen == hash);
-        let Some(free) = self.hashes.get_mut(self.len) else {
+        let mut seen = self.first.iter().take(self.len).chain(&self.rest);
+        if self.len == MEMBERS_MAX || seen.any(|&other| other == hash) {
             return false;
-        };
-        *free = hash;
+        }
+        match self.first.get_mut(self.len) {
+            Some(free) => *free = hash,
+            None => self.rest.push(hash),
+        }
         self.len += 1;
-        is_new
+        true
     }
 }
 
@@ -43,11 +40,13 @@ impl MemberNames {
 /// It need not be valid JSON; the depth is exact for valid JSON.
 #[must_use]
 pub fn nests_within(json: &[u8], depth_max: usize) -> bool {
-    // Too few brackets to be deep: the usual case, decided without looking at strings.
-    let openings = json
-        .iter()
-        .filter(|&&byte| byte == b'{' || byte == b'[')
-        .count();
+    // Too few brackets to be deep: the usual case, decided without looking at strings, and in
+    // chunks whose count fits a byte, which compiles to vector instructions.
+    let is_opening = |&byte: &u8| u8::from(byte == b'{' || byte == b'[');
+    let openings: usize = json
+        .chunks(255)
+        .map(|chunk| usize::from(chunk.iter().map(is_opening).sum::<u8>()))
+        .sum();
     openings <= depth_max || deepest(json) <= depth_max
 }
 

@@ -11,8 +11,9 @@ use crate::error::Error;
 use crate::token::VerifiedToken;
 
 /// Payloads up to this size are decoded on the stack, so that nothing is allocated for a token
-/// before its signature has been verified.
+/// before its signature has been verified; most fit the smaller room, which is quicker to clear.
 const STACK_BYTES: usize = 4096;
+const STACK_BYTES_USUAL: usize = 768;
 
 /// A claim that is required unless tolerated missing, see [`crate::danger`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,8 +149,21 @@ impl Policy {
         key: &VerifyingKey,
         terms: Terms<'_>,
     ) -> Result<VerifiedToken<C>, Error> {
-        let mut stack = [0; STACK_BYTES];
-        let verified = parsed.verify_in(key, &mut stack)?;
+        if parsed.payload_b64().len() / 4 * 3 + 3 <= STACK_BYTES_USUAL {
+            self.judge_in(&mut [0; STACK_BYTES_USUAL], parsed, key, terms)
+        } else {
+            self.judge_in(&mut [0; STACK_BYTES], parsed, key, terms)
+        }
+    }
+
+    fn judge_in<C: DeserializeOwned>(
+        &self,
+        room: &mut [u8],
+        parsed: &Compact<'_>,
+        key: &VerifyingKey,
+        terms: Terms<'_>,
+    ) -> Result<VerifiedToken<C>, Error> {
+        let verified = parsed.verify_in(key, room)?;
         if !terms.token_type.accepts(parsed.header()) {
             return Err(Error::TokenType);
         }
