@@ -1,0 +1,139 @@
+//! What is asked of the writer, and how it answers.
+
+use tokio::sync::oneshot;
+use tollgate_protocol::{ClientId, UnixSeconds};
+use tollgate_store::{
+    AssertionUse, ClientChange, ClientRecord, Cut, InsertOutcome, KeyRing, KeyRingChange, NewToken,
+    Redeemed, Redemption, Revocation, Revoked, Snapshot, StoreError, TokenKey,
+};
+
+use crate::keys::{Generation, MarkKind};
+
+/// Where an answer goes.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// An operation that changes something.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Insert {
+        tokens: Vec<NewToken>,
+        active_max: u64,
+        now: UnixSeconds,
+        reply: Reply<InsertOutcome>,
+    },
+    Redeem {
+        redemptions: Vec<Redemption>,
+        now: UnixSeconds,
+        reply: Reply<Vec<Redeemed>>,
+    },
+    Revoke {
+        revocations: Vec<Revocation>,
+        now: UnixSeconds,
+        reply: Reply<Vec<Revoked>>,
+    },
+    UseAssertion {
+        assertion: TokenKey,
+        expires_at: UnixSeconds,
+        now: UnixSeconds,
+        reply: Reply<AssertionUse>,
+    },
+    Remove {
+        rows: Vec<DeadRow>,
+        now: UnixSeconds,
+        reply: Reply<()>,
+    },
+    /// Rare operations have a commit of their own.
+    Administer(Box<Administration>),
+    /// Everything before this is committed; nothing after it is.
+    Close { reply: Reply<()> },
+}
+
+/// A row that a sweep found dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DeadRow {
+    Token(Generation, TokenKey),
+    Mark(MarkKind, Generation, TokenKey),
+}
+
+/// A change of what the index holds.
+#[derive(Debug)]
+pub(crate) enum Administration {
+    CreateClient(ClientRecord, Reply<ClientChange>),
+    UpdateClient(ClientRecord, Reply<ClientChange>),
+    DeleteClient(ClientId, Reply<ClientChange>),
+    ReplaceKeyRing(KeyRing, Reply<KeyRingChange>),
+    Cut(Cut, Reply<()>),
+    /// Forgets counters and up to so many cuts that expired; answers how many cuts.
+    Forget(UnixSeconds, usize, Reply<usize>),
+    Import(Box<Snapshot>, Cut, Reply<()>),
+}
+
+impl Request {
+    /// How many records it may change.
+    pub(crate) fn records(&self) -> usize {
+        match self {
+            Self::Insert { tokens, .. } => tokens.len(),
+            Self::Redeem { redemptions, .. } => redemptions.len(),
+            Self::Revoke { revocations, .. } => revocations.len(),
+            Self::Remove { rows, .. } => rows.len(),
+            Self::UseAssertion { .. } | Self::Administer(_) | Self::Close { .. } => 1,
+        }
+    }
+
+    /// Answers with an error.
+    pub(crate) fn refuse(self, error: StoreError) {
+        match self {
+            Self::Insert { reply, .. } => drop(reply.send(Err(error))),
+            Self::Redeem { reply, .. } => drop(reply.send(Err(error))),
+            Self::Revoke { reply, .. } => drop(reply.send(Err(error))),
+            Self::UseAssertion { reply, .. } => drop(reply.send(Err(error))),
+            Self::Remove { reply, .. } | Self::Close { reply } => drop(reply.send(Err(error))),
+            Self::Administer(administration) => administration.refuse(error),
+        }
+    }
+}
+
+impl Administration {
+    fn refuse(self, error: StoreError) {
+        match self {
+            Self::CreateClient(_, reply)
+            | Self::UpdateClient(_, reply)
+            | Self::DeleteClient(_, reply) => drop(reply.send(Err(error))),
+            Self::ReplaceKeyRing(_, reply) => drop(reply.send(Err(error))),
+            Self::Cut(_, reply) | Self::Import(_, _, reply) => drop(reply.send(Err(error))),
+            Self::Forget(_, _, reply) => drop(reply.send(Err(error))),
+        }
+    }
+}
+
+/// An answer that waits for its commit.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Insert(Reply<InsertOutcome>, InsertOutcome),
+    Redeem(Reply<Vec<Redeemed>>, Vec<Redeemed>),
+    Revoke(Reply<Vec<Revoked>>, Vec<Revoked>),
+    UseAssertion(Reply<AssertionUse>, AssertionUse),
+    Client(Reply<ClientChange>, ClientChange),
+    KeyRing(Reply<KeyRingChange>, KeyRingChange),
+    Forgot(Reply<usize>, usize),
+    Done(Reply<()>),
+}
+
+impl Answer {
+    /// Sends it, or the error that the commit ended in. Whoever asked may be gone by now.
+    pub(crate) fn send(self, committed: &Result<(), StoreError>) {
+        fn send<T>(reply: Reply<T>, value: T, committed: &Result<(), StoreError>) {
+            drop(reply.send(committed.clone().map(|()| value)));
+        }
+        match self {
+            Self::Insert(reply, value) => send(reply, value, committed),
+            Self::Redeem(reply, value) => send(reply, value, committed),
+            Self::Revoke(reply, value) => send(reply, value, committed),
+            Self::UseAssertion(reply, value) => send(reply, value, committed),
+            Self::Client(reply, value) => send(reply, value, committed),
+            Self::KeyRing(reply, value) => send(reply, value, committed),
+            Self::Forgot(reply, value) => send(reply, value, committed),
+            Self::Done(reply) => send(reply, (), committed),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Removes what has expired, a bounded piece at a time, so that writers wait for no more than one
+//! such piece. Never on an async thread.
+
+use std::ops::Bound;
+
+use tokio::sync::oneshot;
+use tollgate_protocol::UnixSeconds;
+use tollgate_store::{StoreError, SweepOutcome};
+
+use crate::{
+    codec,
+    engine::Engine,
+    keys,
+    request::{Administration, DeadRow, Request},
+    scan,
+    store::Queue,
+    token_row::TokenRow,
+};
+
+/// How many rows one request to the writer removes.
+const REMOVED_AT_ONCE: usize = 128;
+
+/// Where a sweep is.
+#[derive(Clone, Debug)]
+pub(crate) enum Position {
+    Tokens(Bound<Vec<u8>>),
+    Marks(Bound<Vec<u8>>),
+}
+
+impl Default for Position {
+    fn default() -> Self {
+        Self::Tokens(Bound::Unbounded)
+    }
+}
+
+/// One sweep, going on where the last one stopped.
+pub(crate) struct Sweep<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) queue: &'a Queue,
+    pub(crate) position: &'a mut Position,
+    pub(crate) now: UnixSeconds,
+}
+
+/// A row that is dead: of an older generation, or expired.
+struct Found {
+    row_key: Vec<u8>,
+    row: DeadRow,
+    leftover: bool,
+}
+
+impl Sweep<'_> {
+    /// Removes up to `limit` rows.
+    pub(crate) fn run(&mut self, limit: usize) -> Result<SweepOutcome, StoreError> {
+        let mut outcome = SweepOutcome::default();
+        let mut left = limit;
+        while left > 0 {
+            let (found, next) = self.look()?;
+            let all = found.len();
+            let mut found = found;
+            found.truncate(left);
+            for part in found.chunks(REMOVED_AT_ONCE) {
+                self.remove(part)?;
+            }
+            left = left.saturating_sub(found.len());
+            outcome.removed += found.iter().filter(|found| !found.leftover).count();
+            if found.len() < all {
+                if let Some(last) = found.pop() {
+                    *self.position = self.position.at(Bound::Excluded(last.row_key));
+                }
+                return Ok(outcome);
+            }
+            match (next, &*self.position) {
+                (Some(key), position) => *self.position = position.at(Bound::Excluded(key)),
+                (None, Position::Tokens(_)) => *self.position = Position::Marks(Bound::Unbounded),
+                (None, Position::Marks(_)) => {
+                    let cuts = self.forget(left)?;
+                    outcome.removed += cuts;
+                    outcome.finished = cuts < left;
+                    if outcome.finished {
+                        *self.position = Position::default();
+                    }
+                    return Ok(outcome);
+                }
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// The dead rows of the next piece, and where the piece after it begins.
+    fn look(&self) -> Result<(Vec<Found>, Option<Vec<u8>>), StoreError> {
+        let generation = self.engine.index.read().generation;
+        let mut found = Vec::new();
+        let next = match &*self.position {
+            Position::Tokens(from) => scan::piece(&self.engine.tokens, from, |row_key, row| {
+                let (own, key) = keys::parse_token(row_key).ok_or(codec::Damaged)?;
+                let leftover = own < generation;
+                if leftover || TokenRow::read(row_key, row)?.expires_at <= self.now {
+                    let row = DeadRow::Token(own, key);
+                    found.push(Found {
+                        row_key: row_key.to_vec(),
+                        row,
+                        leftover,
+                    });
+                }
+                Ok(())
+            }),
+            Position::Marks(from) => scan::piece(&self.engine.marks, from, |row_key, row| {
+                let (kind, own, key) = keys::parse_mark(row_key).ok_or(codec::Damaged)?;
+                let leftover = own < generation;
+                if leftover || codec::read_number_row(row_key, row)? <= self.now.0 {
+                    let row = DeadRow::Mark(kind, own, key);
+                    found.push(Found {
+                        row_key: row_key.to_vec(),
+                        row,
+                        leftover,
+                    });
+                }
+                Ok(())
+            }),
+        }?;
+        Ok((found, next))
+    }
+
+    fn remove(&self, found: &[Found]) -> Result<(), StoreError> {
+        let rows = found.iter().map(|found| found.row).collect();
+        let (reply, answer) = oneshot::channel();
+        let now = self.now;
+        self.queue.send(Request::Remove { rows, now, reply })?;
+        answer.blocking_recv().map_err(|_| self.queue.gone())?
+    }
+
+    fn forget(&self, limit: usize) -> Result<usize, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let forget = Administration::Forget(self.now, limit, reply);
+        self.queue.send(Request::Administer(Box::new(forget)))?;
+        answer.blocking_recv().map_err(|_| self.queue.gone())?
+    }
+}
+
+impl Position {
+    fn at(&self, key: Bound<Vec<u8>>) -> Self {
+        match self {
+            Self::Tokens(_) => Self::Tokens(key),
+            Self::Marks(_) => Self::Marks(key),
+        }
+    }
+}
