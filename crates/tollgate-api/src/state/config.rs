@@ -81,7 +81,8 @@ impl RuleKey {
 pub struct RouteDemand {
     /// The method, or none for any.
     pub method: Option<String>,
-    /// The path: literal segments, `{name}` for any one segment, `{*name}` at the end for the rest.
+    /// The path: literal segments, `{name}` for any one segment, `{*name}` at the end for the rest,
+    /// which may be empty.
     pub path: String,
     /// The scope that the token must have.
     pub scope: Option<Scope>,

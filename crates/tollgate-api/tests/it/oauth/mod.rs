@@ -1,0 +1,6 @@
+mod authentication;
+mod introspect;
+mod ott;
+mod revoke;
+mod token;
+mod validate;
