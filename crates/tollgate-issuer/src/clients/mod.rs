@@ -36,6 +36,8 @@ pub struct NewClient {
     pub id: ClientId,
     /// What people call it.
     pub name: String,
+    /// Whether it may do anything from the start.
+    pub state: ClientState,
     /// The grants that it may use.
     pub grants: Vec<GrantType>,
     /// The most that it may ask for.
@@ -63,6 +65,7 @@ impl NewClient {
         Self {
             id,
             name: String::new(),
+            state: ClientState::Enabled,
             grants: vec![GrantType::ClientCredentials],
             scope: Scope::default(),
             audiences: Resources::default(),
@@ -126,7 +129,7 @@ impl<S: Store> Issuer<S> {
         let mut record = ClientRecord {
             id: new.id,
             name: new.name,
-            state: ClientState::Enabled,
+            state: new.state,
             epoch: fresh_epoch(context.entropy)?,
             secrets: Vec::new(),
             jwks: new.jwks.as_deref().map(jwks::canonical).transpose()?,

@@ -1,0 +1,125 @@
+//! What handlers take out of a request, each refusing with a JSON error.
+
+use std::{
+    convert::Infallible,
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
+
+use axum::{
+    body::Bytes,
+    extract::{self, FromRequest, FromRequestParts, Request},
+    http::{header::CONTENT_TYPE, request::Parts},
+};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned, de::Error as _,
+};
+use tollgate_web::RequestId;
+
+use super::failure::Failure;
+
+/// Where a request came from, and how the logs name it.
+#[derive(Clone, Debug)]
+pub(super) struct Origin {
+    pub(super) id: Option<RequestId>,
+    pub(super) ip: IpAddr,
+}
+
+impl Origin {
+    pub(super) fn request_id(&self) -> &str {
+        self.id.as_ref().map_or("-", RequestId::as_str)
+    }
+}
+
+impl<T: Send + Sync> FromRequestParts<T> for Origin {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &T) -> Result<Self, Infallible> {
+        // Served by anything but our own handler, a request has no origin that could be told.
+        let unknown = || Self {
+            id: None,
+            ip: Ipv4Addr::UNSPECIFIED.into(),
+        };
+        Ok(parts.extensions.get().cloned().unwrap_or_else(unknown))
+    }
+}
+
+/// A JSON body; no body counts as `{}`.
+pub(super) struct Json<T>(pub(super) T);
+
+impl<T: DeserializeOwned, U: Send + Sync> FromRequest<U> for Json<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &U) -> Result<Self, Failure> {
+        if request.headers().contains_key(CONTENT_TYPE) {
+            let axum::Json(value) = axum::Json::from_request(request, state).await?;
+            return Ok(Self(value));
+        }
+        let body = Bytes::from_request(request, state).await?;
+        let text: &[u8] = if body.is_empty() { b"{}" } else { &body };
+        let axum::Json(value) = axum::Json::from_bytes(text)?;
+        Ok(Self(value))
+    }
+}
+
+/// The query, each parameter at most once and none unknown.
+pub(super) struct Query<T>(pub(super) T);
+
+impl<T: DeserializeOwned, U: Send + Sync> FromRequestParts<U> for Query<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &U) -> Result<Self, Failure> {
+        let extract::Query(value) = extract::Query::from_request_parts(parts, state).await?;
+        Ok(Self(value))
+    }
+}
+
+/// The parameter in the path, decoded.
+pub(super) struct Path<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, U: Send + Sync> FromRequestParts<U> for Path<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &U) -> Result<Self, Failure> {
+        let extract::Path(value) = extract::Path::from_request_parts(parts, state).await?;
+        Ok(Self(value))
+    }
+}
+
+/// The body as it is.
+pub(super) struct Whole(pub(super) Bytes);
+
+impl<U: Send + Sync> FromRequest<U> for Whole {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &U) -> Result<Self, Failure> {
+        Ok(Self(Bytes::from_request(request, state).await?))
+    }
+}
+
+/// A duration as people write it: `90s`, `1h 30m`, `7d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Text(pub(super) Duration);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let duration = humantime::parse_duration(&text);
+        duration
+            .map(Self)
+            .map_err(|error| D::Error::custom(format!("a duration like 1h: {error}")))
+    }
+}
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&humantime::format_duration(self.0))
+    }
+}
+
+/// A member that is there: `null` is a value, and refused where the type has none.
+pub(super) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
