@@ -17,18 +17,16 @@ const DIGITS: [u8; 256] = {
     digits
 };
 
-/// How many digits go into one machine word while converting: 62^10 < 2^64.
-const CHUNK_DIGITS: usize = 10;
-const CHUNK: u64 = 62_u64.pow(10);
+/// How many digits are taken at a time: 62^5 < 2^30, so that a remainder and the next limb fit a
+/// machine word and every division is by a constant.
+const CHUNK_DIGITS: usize = 5;
+const CHUNK: u64 = 62_u64.pow(5);
 
 /// Writes the 256-bit big-endian number `value` as 43 digits.
-#[expect(
-    clippy::indexing_slicing,
-    reason = "all indices are below the constant lengths"
-)]
+#[expect(clippy::indexing_slicing, reason = "a remainder by 62 is below 62")]
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "each cast keeps a remainder that fits"
+    reason = "a quotient by the chunk fits the limb again"
 )]
 pub(crate) fn encode_256(value: &[u8; 32], out: &mut [u8; 43]) {
     let mut limbs = [0_u32; 8];
@@ -37,21 +35,17 @@ pub(crate) fn encode_256(value: &[u8; 32], out: &mut [u8; 43]) {
             .iter()
             .fold(0, |word, byte| word << 8 | u32::from(*byte));
     }
-    let mut end = out.len();
-    while end > 0 {
+    for digits in out.rchunks_mut(CHUNK_DIGITS) {
         let mut remainder = 0_u64;
         for limb in &mut limbs {
-            // The remainder is below 62^10 < 2^60, so the shifted sum needs 128 bits.
-            let dividend = u128::from(remainder) << 32 | u128::from(*limb);
-            *limb = (dividend / u128::from(CHUNK)) as u32;
-            remainder = (dividend % u128::from(CHUNK)) as u64;
+            let dividend = remainder << 32 | u64::from(*limb);
+            *limb = (dividend / CHUNK) as u32;
+            remainder = dividend % CHUNK;
         }
-        let start = end.saturating_sub(CHUNK_DIGITS);
-        for digit in out[start..end].iter_mut().rev() {
+        for digit in digits.iter_mut().rev() {
             *digit = ALPHABET[(remainder % 62) as usize];
             remainder /= 62;
         }
-        end = start;
     }
 }
 

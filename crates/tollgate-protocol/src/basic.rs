@@ -26,6 +26,9 @@ pub enum BasicError {
     Malformed,
 }
 
+/// The longest id and secret, every byte percent-encoded, in base64.
+const ENCODED_BYTES_MAX: usize = 4 * (ClientId::BYTES_MAX + ClientSecret::BYTES_MAX + 1);
+
 impl BasicCredentials {
     /// The credentials out of the value of an `Authorization` header. Both parts are
     /// form-decoded, as RFC 6749 §2.3.1 demands of those who send them.
@@ -39,14 +42,12 @@ impl BasicCredentials {
             _ if header.eq_ignore_ascii_case(b"basic") => return Err(BasicError::Malformed),
             _ => return Err(BasicError::OtherScheme),
         };
-        // Room for the longest id and secret, each byte percent-encoded, in a buffer that is wiped.
-        let mut buffer =
-            Zeroizing::new([0_u8; 3 * (ClientId::BYTES_MAX + ClientSecret::BYTES_MAX)]);
-        let length = STANDARD
-            .decode_slice(encoded, buffer.as_mut_slice())
-            .map_err(|_| BasicError::Malformed)?;
-        let decoded = buffer.get(..length).unwrap_or_default();
-        let colon = memchr::memchr(b':', decoded).ok_or(BasicError::Malformed)?;
+        if encoded.len() > ENCODED_BYTES_MAX {
+            return Err(BasicError::Malformed);
+        }
+        let decoded = STANDARD.decode(encoded).map(Zeroizing::new);
+        let decoded = decoded.map_err(|_| BasicError::Malformed)?;
+        let colon = memchr::memchr(b':', &decoded).ok_or(BasicError::Malformed)?;
         let (user, password) = decoded.split_at(colon);
         let password = password.get(1..).unwrap_or_default();
         let user = decode_component(user).map_err(|_| BasicError::Malformed)?;
