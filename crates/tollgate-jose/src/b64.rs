@@ -15,10 +15,10 @@ pub(crate) const fn decoded_len_max(text: &str) -> usize {
 
 /// Decodes into `out` and returns the part of it that was filled.
 pub(crate) fn decode_slice<'o>(text: &str, out: &'o mut [u8]) -> Result<&'o [u8], Invalid> {
-    let len = URL_SAFE_NO_PAD
-        .decode_slice(text, out)
-        .map_err(|_| Invalid)?;
-    out.get(..len).ok_or(Invalid)
+    // An RSA signature alone is 342 characters: with vector instructions a tenth of the cost.
+    let room = base64_simd::Out::from_slice(out);
+    let decoded = base64_simd::URL_SAFE_NO_PAD.decode(text.as_bytes(), room);
+    decoded.map(|filled| &*filled).map_err(|_| Invalid)
 }
 
 /// Appends the decoded bytes to `out`.

@@ -12,7 +12,7 @@ use crate::{Algorithm, VerifyingKey, b64};
 /// Room for the signature of a 2048-bit RSA key or any elliptic one, and of an 8192-bit RSA key;
 /// the encoded length tells the size to three bytes.
 const SIGNATURE_BYTES_USUAL: usize = 256 + 3;
-const SIGNATURE_ROOM_MAX: usize = 1024 + 3;
+const SIGNATURE_BYTES_MAX: usize = 1024 + 3;
 
 /// Bounds on what is parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -241,10 +241,13 @@ pub(crate) fn check_signature(
             .map_err(|_| VerifyError::Base64(Part::Signature))?;
         key.verify(alg, signing_input, signature)
     };
-    match b64::decoded_len_max(signature_b64) {
+    let size = b64::decoded_len_max(signature_b64);
+    if size <= SIGNATURE_BYTES_USUAL {
         // The smaller room is quicker to clear.
-        0..=SIGNATURE_BYTES_USUAL => check(&mut [0; SIGNATURE_BYTES_USUAL]),
-        0..=SIGNATURE_ROOM_MAX => check(&mut [0; SIGNATURE_ROOM_MAX]),
-        _ => Err(VerifyError::Signature),
+        check(&mut [0; SIGNATURE_BYTES_USUAL])
+    } else if size <= SIGNATURE_BYTES_MAX {
+        check(&mut [0; SIGNATURE_BYTES_MAX])
+    } else {
+        Err(VerifyError::Signature)
     }
 }
