@@ -14,6 +14,7 @@
 mod api;
 mod clients;
 mod description;
+mod documents;
 mod metrics;
 mod nginx;
 mod peer;
