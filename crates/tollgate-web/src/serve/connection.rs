@@ -23,7 +23,7 @@ use crate::Handler;
 use crate::http_metrics::Closed;
 
 /// What an HTTP/2 client with prior knowledge sends first (RFC 9113 §3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const FIRST_READ_BYTES: usize = 4096;
 
 const STREAMS_MAX: u32 = 100;
@@ -87,11 +87,11 @@ async fn opening<T>(
     step: impl Future<Output = T>,
 ) -> Result<T, Closed> {
     let deadline = accepted + state.shared.config.header_timeout;
-    let aborted = state.shared.drain.reached(Stage::Aborting);
+    let closing = state.shared.drain.reached(Stage::Closing);
     tokio::select! {
         biased;
         done = timeout_at(deadline.into(), step) => done.map_err(|_| Closed::HeaderTimeout),
-        () = aborted => Err(Closed::Drain),
+        () = closing => Err(Closed::Drain),
     }
 }
 

@@ -4,6 +4,7 @@ mod accept;
 mod connection;
 mod drain;
 mod early_error;
+mod frames;
 mod listen;
 mod request;
 mod state;

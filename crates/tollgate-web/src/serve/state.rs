@@ -106,6 +106,8 @@ pub(crate) struct ConnectionState {
     linger_since: AtomicU64,
     /// For HTTP/2, since when each answer waits to be read; slots are reused.
     answers: parking_lot::Mutex<Vec<u64>>,
+    /// For HTTP/2, an answer began to wait when no other did.
+    answer_unwatched: AtomicBool,
 }
 
 /// What a connection's watch must do about it now.
@@ -135,6 +137,7 @@ impl ConnectionState {
             write_blocked_since: AtomicU64::new(NEVER),
             linger_since: AtomicU64::new(NEVER),
             answers: parking_lot::Mutex::new(Vec::new()),
+            answer_unwatched: AtomicBool::new(false),
         }
     }
 
@@ -221,18 +224,18 @@ impl ConnectionState {
     pub(super) fn answer_waits(&self, now: Instant) -> usize {
         let since = self.shared.nanos(now);
         let mut answers = self.answers.lock();
-        match answers.iter().position(|&slot| slot == NEVER) {
-            Some(slot) => {
-                if let Some(entry) = answers.get_mut(slot) {
-                    *entry = since;
-                }
-                slot
-            }
-            None => {
-                answers.push(since);
-                answers.len() - 1
-            }
+        if answers.iter().all(|&slot| slot == NEVER) {
+            self.answer_unwatched.store(true, Ordering::Relaxed);
         }
+        let free = answers.iter().position(|&slot| slot == NEVER);
+        let slot = free.unwrap_or_else(|| {
+            answers.push(NEVER);
+            answers.len() - 1
+        });
+        if let Some(entry) = answers.get_mut(slot) {
+            *entry = since;
+        }
+        slot
     }
 
     /// Part of the answer was taken.
@@ -259,6 +262,7 @@ impl ConnectionState {
         marks
             .iter()
             .any(|mark| mark.load(Ordering::Relaxed) == UNSTAMPED)
+            || self.answer_unwatched.load(Ordering::Relaxed)
     }
 
     /// The connection is being closed for want of requests; bytes still written out or thrown away
@@ -270,6 +274,7 @@ impl ConnectionState {
     /// Judges the connection at `now`.
     pub(super) fn look(&self, now: Instant) -> Verdict {
         let config = &self.shared.config;
+        self.answer_unwatched.store(false, Ordering::Relaxed);
         if let Some(end) = self.end(&self.linger_since, LINGER, now) {
             return if end <= now {
                 Verdict::Lingered
@@ -298,17 +303,7 @@ impl ConnectionState {
         match ends.min() {
             Some(end) => Verdict::Wait(end),
             None if idle.is_some_and(|end| end <= now) => Verdict::CloseIdle,
-            None => Verdict::Wait(idle.unwrap_or(now + self.recheck())),
-        }
-    }
-
-    /// How soon a busy connection can run into a time-out that nobody announces.
-    fn recheck(&self) -> Duration {
-        let config = &self.shared.config;
-        if self.is_http2() {
-            config.idle_timeout.min(config.write_timeout)
-        } else {
-            config.idle_timeout
+            None => Verdict::Wait(idle.unwrap_or(now + config.idle_timeout)),
         }
     }
 

@@ -9,6 +9,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::early_error::rewrite;
+use super::frames::{Frames, Head};
 use super::state::ConnectionState;
 
 /// Reads that one poll may throw away after our last byte.
@@ -20,6 +21,8 @@ pub(super) struct WatchedStream<I> {
     /// What was read to tell the protocol.
     prefix: Bytes,
     state: Arc<ConnectionState>,
+    /// HTTP/2 alone.
+    frames: Option<Frames>,
     read: Reading,
     /// What is written in place of hyper's answer to what it could not parse.
     early_error: Option<Bytes>,
@@ -35,10 +38,12 @@ enum Reading {
 
 impl<I> WatchedStream<I> {
     pub(super) fn new(inner: I, prefix: Bytes, state: Arc<ConnectionState>) -> Self {
+        let frames = state.is_http2().then(Frames::new);
         Self {
             inner,
             prefix,
             state,
+            frames,
             read: Reading::Open,
             early_error: None,
         }
@@ -59,10 +64,17 @@ impl<I: AsyncRead + Unpin> AsyncRead for WatchedStream<I> {
             let taken = self.prefix.len().min(buf.remaining());
             buf.put_slice(&self.prefix.split_to(taken));
         }
-        if buf.filled().len() == before {
-            self.read = Reading::Ended;
-        } else {
-            self.state.bytes_read();
+        let this = &mut *self;
+        let read = buf.filled().get(before..).unwrap_or_default();
+        if read.is_empty() {
+            this.read = Reading::Ended;
+            return Poll::Ready(Ok(()));
+        }
+        match this.frames.as_mut().map(|frames| frames.feed(read)) {
+            None => this.state.bytes_read(),
+            Some(Head::Open) => this.state.head_begun(),
+            Some(Head::Complete) => this.state.head_complete(),
+            Some(Head::NoneYet) => {}
         }
         Poll::Ready(Ok(()))
     }

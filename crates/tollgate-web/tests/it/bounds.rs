@@ -290,7 +290,12 @@ fn two_lengths_end_the_connection() {
     let answer = client.answer();
     assert_eq!(answer.header("connection"), Some("close"));
     assert_eq!(client.rest(), b"");
-    assert!(!server.registry.render().contains("http_handler_panics_total 1"));
+    assert!(
+        !server
+            .registry
+            .render()
+            .contains("http_handler_panics_total 1")
+    );
 }
 
 #[test]

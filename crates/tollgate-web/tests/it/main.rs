@@ -1,4 +1,16 @@
 //! Tests of the serving layer from outside, over raw sockets where bytes matter.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "the helpers of tests fail as loudly as the tests"
+)]
+
 mod bounds;
+mod drain;
+mod http2;
+mod proxies;
 mod support;
+mod tls;
+mod units;

@@ -19,11 +19,11 @@ use tollgate_web::{
 };
 
 /// How long a client waits before it calls the server stuck; no test waits this long and passes.
-pub const STUCK: Duration = Duration::from_secs(20);
+pub(crate) const STUCK: Duration = Duration::from_secs(20);
 /// A time-out that is meant to strike.
-pub const SHORT: Duration = Duration::from_millis(60);
+pub(crate) const SHORT: Duration = Duration::from_millis(60);
 
-pub fn config() -> ServerConfig {
+pub(crate) fn config() -> ServerConfig {
     ServerConfig {
         threads: 1,
         header_timeout: STUCK,
@@ -35,17 +35,17 @@ pub fn config() -> ServerConfig {
     }
 }
 
-pub fn loopback_trusted() -> TrustedProxies {
+pub(crate) fn loopback_trusted() -> TrustedProxies {
     TrustedProxies::new(vec!["127.0.0.0/8".parse().unwrap()])
 }
 
 /// Answers by path; see [`Handler::handle`] below.
 #[derive(Default)]
-pub struct Paths {
+pub(crate) struct Paths {
     /// Told when a request for `/gate` has arrived.
-    pub arrived: Notify,
+    pub(crate) arrived: Notify,
     /// Lets a request for `/gate` go on.
-    pub gate: Notify,
+    pub(crate) gate: Notify,
 }
 
 impl Handler for Paths {
@@ -105,17 +105,17 @@ impl Body for Endless {
     }
 }
 
-pub struct TestServer {
-    pub address: SocketAddr,
-    pub registry: Registry,
-    pub handler: Arc<Paths>,
-    pub tls: Option<TlsReloader>,
+pub(crate) struct TestServer {
+    pub(crate) address: SocketAddr,
+    pub(crate) registry: Registry,
+    pub(crate) handler: Arc<Paths>,
+    pub(crate) tls: Option<TlsReloader>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<Drained>>,
 }
 
 impl TestServer {
-    pub fn start(config: ServerConfig) -> Self {
+    pub(crate) fn start(config: ServerConfig) -> Self {
         let registry = Registry::new();
         let metrics = HttpMetrics::register(&registry, &[]).unwrap();
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
@@ -143,7 +143,7 @@ impl TestServer {
         }
     }
 
-    pub fn connect(&self) -> Client {
+    pub(crate) fn connect(&self) -> Client {
         let stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(STUCK)).unwrap();
         stream.set_write_timeout(Some(STUCK)).unwrap();
@@ -151,17 +151,17 @@ impl TestServer {
     }
 
     /// Begins the drain; [`join`](Self::join) waits for its end.
-    pub fn begin_stop(&mut self) {
+    pub(crate) fn begin_stop(&mut self) {
         drop(self.stop.take());
     }
 
-    pub fn join(mut self) -> Drained {
+    pub(crate) fn join(mut self) -> Drained {
         self.begin_stop();
         self.thread.take().unwrap().join().unwrap()
     }
 
     /// Waits until a line of the metrics is there.
-    pub fn wait_for_metric(&self, line: &str) {
+    pub(crate) fn wait_for_metric(&self, line: &str) {
         let started = std::time::Instant::now();
         while !self
             .registry
@@ -185,48 +185,48 @@ impl Drop for TestServer {
     }
 }
 
-pub struct Client {
-    pub stream: TcpStream,
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
 }
 
 /// One parsed answer.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (found, value) = line.split_once(':')?;
             found.eq_ignore_ascii_case(name).then(|| value.trim())
         })
     }
 
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 }
 
 impl Client {
-    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         self.stream.write_all(bytes.as_ref()).unwrap();
         self
     }
 
-    pub fn get(&mut self, path: &str) -> Answer {
+    pub(crate) fn get(&mut self, path: &str) -> Answer {
         self.send(format!("GET {path} HTTP/1.1\r\nHost: t\r\n\r\n"))
             .answer()
     }
 
-    pub fn answer(&mut self) -> Answer {
+    pub(crate) fn answer(&mut self) -> Answer {
         read_answer(&mut self.stream)
     }
 
     /// Reads to the end: what the server still sent before it closed.
-    pub fn rest(&mut self) -> Vec<u8> {
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         self.stream
             .read_to_end(&mut rest)
@@ -235,7 +235,7 @@ impl Client {
     }
 
     /// Whether the server has ended the connection, in whatever way.
-    pub fn is_cut_off(&mut self) -> bool {
+    pub(crate) fn is_cut_off(&mut self) -> bool {
         let mut space = [0; 65_536];
         loop {
             match self.stream.read(&mut space) {
@@ -248,7 +248,7 @@ impl Client {
 }
 
 /// Reads one answer whose length is told by `Content-Length`.
-pub fn read_answer(stream: &mut impl Read) -> Answer {
+pub(crate) fn read_answer(stream: &mut impl Read) -> Answer {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
