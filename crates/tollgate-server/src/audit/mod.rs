@@ -10,5 +10,9 @@
 
 mod chain;
 mod verify;
+mod writer;
 
-pub(crate) use self::verify::{Verdict, verify_file};
+pub(crate) use self::{
+    verify::{Verdict, verify_file},
+    writer::AuditLog,
+};

@@ -11,7 +11,7 @@ mod failure;
 mod health;
 mod input;
 mod keys;
-mod output;
+pub(crate) mod output;
 mod progress;
 mod token;
 mod verify;
@@ -82,7 +82,7 @@ pub(crate) fn run() -> ExitCode {
 
 fn dispatch(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Serve(arguments) => serve::run(arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
         Command::Client(command) => client::run(command),
         Command::Keys(command) => keys::run(command),
         Command::Token(command) => token::run(command),

@@ -1,20 +1,38 @@
 //! `tollgate serve`: puts the service together and runs it until it is told to stop.
 
+mod assembly;
+mod backend;
+mod background;
+mod data_dir;
+mod dev;
+mod health;
+mod observed;
+mod settings;
+mod signals;
+mod store_metrics;
+
 use std::path::PathBuf;
 
 use clap::Args;
+use tokio::sync::watch;
 
+use self::{assembly::Assembly, signals::Ends};
 use crate::{
+    audit,
     cli::Failure,
-    config::{Flag, Mode, Sources},
+    config::{Flag, Loaded, Mode, Sources},
+    logs::{self, Logs},
 };
 
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 Examples:
   tollgate serve --dev
   tollgate serve --config /etc/tollgate/tollgate.toml
-  TOLLGATE_ISSUER=https://auth.example.com tollgate serve --data-dir /var/lib/tollgate")]
+  TOLLGATE_ISSUER=https://auth.example.com tollgate serve --data-dir /var/lib/tollgate
+
+SIGTERM and Ctrl-C finish what is in flight, then exit 0. SIGHUP reads the TLS files and log.level
+again.")]
 pub(crate) struct Arguments {
     /// The configuration file
     #[arg(long, value_name = "FILE", env = "TOLLGATE_CONFIG")]
@@ -38,34 +56,113 @@ pub(crate) struct Arguments {
 /// # Errors
 ///
 /// When it cannot start, or stops without having been told to.
-pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let loaded = arguments.sources().load();
-    let loaded = loaded.map_err(|problems| Failure::Refused(problems.into()))?;
-    Err(Failure::refused(format!(
-        "not wired yet: {:?}",
-        loaded.config
-    )))
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let loaded = arguments.load()?;
+    let logs = logs::start(&loaded.config.log)?;
+    raise_file_limit();
+    // The servers have threads and runtimes of their own; this one waits, and works in between.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(4)
+        .build()?;
+    runtime.block_on(serve(arguments, loaded, &logs))?;
+    Ok(())
+}
+
+async fn serve(arguments: &Arguments, loaded: Loaded, logs: &Logs) -> anyhow::Result<()> {
+    let mut ends = Ends::catch()?;
+    let audit = match &loaded.config.audit.path {
+        Some(path) => Some(audit::AuditLog::open(path)?),
+        None => None,
+    };
+    let (sink, audit_writer) = audit.unzip();
+    let assembly = Assembly::open(loaded, arguments.mode(), sink).await?;
+    assembly.announce()?;
+    let (end, ended) = watch::channel(false);
+    let reload = assembly.reloader();
+    let hangups = signals::on_hangup(|| {
+        reload.tls();
+        reload_level(arguments, logs);
+    });
+    let closer = assembly.closer();
+    let mut servers = std::pin::pin!(assembly.run(ended));
+    let outcome = tokio::select! {
+        outcome = &mut servers => outcome,
+        Err(error) = hangups => Err(error.into()),
+        signal = ends.wait() => {
+            tracing::info!(signal, "draining");
+            let _ = end.send(true);
+            servers.await
+        }
+    };
+    let closed = closer.close().await;
+    if let Some(writer) = audit_writer {
+        writer.close();
+    }
+    outcome?;
+    closed?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Takes the level of the configuration as it stands now; all else needs a restart.
+fn reload_level(arguments: &Arguments, logs: &Logs) {
+    let level = match arguments.sources().load() {
+        Ok(loaded) => loaded.config.log.level,
+        Err(problems) => {
+            tracing::error!(%problems, "kept the log level");
+            return;
+        }
+    };
+    match logs.set_level(&level) {
+        Ok(()) => tracing::info!(level, "took the log level"),
+        Err(error) => tracing::error!(%error, "kept the log level"),
+    }
+}
+
+/// Each connection is a file; the soft limit of many systems is 1024.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if limit.current != limit.maximum
+        && let Err(error) = setrlimit(Resource::Nofile, raised)
+    {
+        tracing::warn!(%error, "failed to raise the limit of open files");
+    }
 }
 
 impl Arguments {
-    fn sources(self) -> Sources {
-        let mode = if self.dev {
+    const fn mode(&self) -> Mode {
+        if self.dev {
             Mode::Development
         } else {
             Mode::Production
-        };
+        }
+    }
+
+    fn load(&self) -> Result<Loaded, Failure> {
+        self.sources()
+            .load()
+            .map_err(|problems| Failure::Refused(problems.into()))
+    }
+
+    fn sources(&self) -> Sources {
         let flags = [
-            ("--data-dir", "store.embedded.path", self.data_dir),
-            ("--listen", "server.listen", self.listen),
-            ("--admin-listen", "admin.listen", self.admin_listen),
+            ("--data-dir", "store.embedded.path", &self.data_dir),
+            ("--listen", "server.listen", &self.listen),
+            ("--admin-listen", "admin.listen", &self.admin_listen),
         ];
         let flags = flags.into_iter().filter_map(|(name, key, value)| {
             Some(Flag {
                 name,
                 key,
-                value: value?,
+                value: value.clone()?,
             })
         });
-        Sources::of_process(self.config, flags.collect(), mode)
+        Sources::of_process(self.config.clone(), flags.collect(), self.mode())
     }
 }

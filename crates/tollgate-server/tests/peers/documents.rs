@@ -25,5 +25,9 @@ fn the_configuration_page_has_every_key() {
         fs::write(file, page).unwrap();
         return;
     }
-    assert_eq!(quoted, printed.trim(), "run this test again with {UPDATE}=1");
+    assert_eq!(
+        quoted,
+        printed.trim(),
+        "run this test again with {UPDATE}=1"
+    );
 }

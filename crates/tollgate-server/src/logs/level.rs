@@ -1,4 +1,4 @@
-//! The log: text or JSON lines on stderr, with a level that can be changed while it runs.
+//! What the log shows: `info`, or `info,tollgate_web=debug`.
 
 use std::str::FromStr as _;
 
@@ -22,7 +22,11 @@ pub(crate) fn check_level(text: &str) -> Result<(), String> {
 }
 
 /// Reads `info`, or `info,tollgate_web=debug,h2=trace`.
-fn targets(text: &str) -> Result<Targets, String> {
+///
+/// # Errors
+///
+/// Says what it is not.
+pub(super) fn targets(text: &str) -> Result<Targets, String> {
     let mut targets = Targets::new();
     for part in text.split(',').map(str::trim) {
         let (target, level) = match part.split_once('=') {

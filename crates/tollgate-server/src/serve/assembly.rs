@@ -1,0 +1,293 @@
+//! The parts of the service, put together: store, issuer, public API, management API, listeners.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use anyhow::Context as _;
+use tokio::sync::watch;
+use tollgate_api::{
+    Api, ApiParts, Clock, SystemEntropy,
+    admin::{AdminHandler, AdminParts, AdminState, AdminToken, ROUTE_TEMPLATES},
+    audit::{AuditSink, NoAudit},
+    route_templates,
+};
+use tollgate_issuer::{Context, Issuer};
+use tollgate_web::{Drained, HealthRegistry, HttpMetrics, Server, TlsReloader, metrics::Registry};
+
+use super::{
+    backend::Backend,
+    background,
+    data_dir::{DataDir, reachable},
+    dev, health,
+    observed::Observed,
+    settings,
+    signals::ended,
+};
+use crate::{
+    audit::AuditLog,
+    config::{self, Config, Loaded, Mode},
+    private_file::DemoFile,
+};
+
+/// The service, ready to run.
+pub(super) struct Assembly {
+    config: Config,
+    issuer: Arc<Issuer<Backend>>,
+    clock: Clock,
+    public: (Server, Arc<Api<Backend>>),
+    admin: (Server, AdminHandler),
+    addresses: Addresses,
+    demo: Option<DemoFile>,
+}
+
+/// Where the listeners are, and what the public one calls itself.
+struct Addresses {
+    public: SocketAddr,
+    admin: SocketAddr,
+    issuer: String,
+}
+
+/// What is left to do at the very end.
+pub(super) struct Closer(Arc<Issuer<Backend>>);
+
+/// What SIGHUP reaches.
+pub(super) struct Reloader(Option<TlsReloader>);
+
+impl Assembly {
+    /// Opens the store, binds the listeners and puts everything together; nothing is served yet.
+    ///
+    /// # Errors
+    ///
+    /// When any part refuses; which one, says the error.
+    pub(super) async fn open(
+        loaded: Loaded,
+        mode: Mode,
+        audit: Option<AuditLog>,
+    ) -> anyhow::Result<Self> {
+        let effective = config::effective(&loaded);
+        let config = loaded.config;
+        let data = DataDir::open(&config.store.data_dir)?;
+        let registry = Registry::new();
+        registry.process_metrics()?;
+        // The store locks the directory; whatever is written into it comes after.
+        let store = Backend::open(&config, &registry)?;
+        let metrics = http_metrics(&registry)?;
+        let public = bind(
+            settings::public_server(&config),
+            config.server.listen,
+            &metrics,
+        )?;
+        let admin = bind(
+            settings::admin_server(&config),
+            config.admin.listen,
+            &metrics,
+        )?;
+        let addresses = Addresses::of(&public, &admin, &config)?;
+
+        let clock = Clock::system();
+        let context = Context {
+            now: clock.now(),
+            entropy: &SystemEntropy,
+        };
+        let master = data.master_key(&config.keys.master, &store).await?;
+        let told = settings::issuer(&config, addresses.issuer.clone());
+        let issuer = Issuer::open(store, told, master, &context).await;
+        let issuer = Arc::new(issuer.context("failed to open the token service")?);
+        let (audit, checks) = audit_and_checks(audit, &issuer, &clock);
+        let api = Api::new(
+            ApiParts {
+                issuer: Arc::clone(&issuer),
+                clock: clock.clone(),
+                entropy: Arc::new(SystemEntropy),
+                audit,
+                health: Arc::new(checks),
+                registry: registry.clone(),
+            },
+            &settings::api(&config)?,
+        )?;
+        let api = Arc::new(api);
+        let token = data.admin_token()?;
+        let parts = AdminParts {
+            token: AdminToken::new(&token)?,
+            registry,
+            version: env!("CARGO_PKG_VERSION"),
+            store: "embedded",
+            config: effective,
+        };
+        let handler = AdminHandler::new(AdminState::new(Arc::clone(&api), parts), admin_routes());
+        let demo = match mode {
+            Mode::Development => {
+                Some(dev::demo_client(&issuer, &data.demo_file(), &context).await?)
+            }
+            Mode::Production => None,
+        };
+        data.write_admin(addresses.admin, token)?;
+        Ok(Self {
+            config,
+            issuer,
+            clock,
+            public: (public, api),
+            admin: (admin, handler),
+            addresses,
+            demo,
+        })
+    }
+
+    /// Says where the listeners are; in development also what to do with them.
+    ///
+    /// # Errors
+    ///
+    /// When stdout is closed.
+    pub(super) fn announce(&self) -> std::io::Result<()> {
+        let Addresses {
+            public,
+            admin,
+            issuer,
+        } = &self.addresses;
+        tracing::info!(%public, %admin, issuer, version = env!("CARGO_PKG_VERSION"), "serving");
+        match &self.demo {
+            Some(demo) => dev::print(issuer, *admin, demo),
+            None => Ok(()),
+        }
+    }
+
+    /// What closes the store once nothing is served any more.
+    pub(super) fn closer(&self) -> Closer {
+        Closer(Arc::clone(&self.issuer))
+    }
+
+    pub(super) fn reloader(&self) -> Reloader {
+        Reloader(self.public.0.tls_reloader())
+    }
+
+    /// Serves until `end` says so, and finishes what is in flight then.
+    ///
+    /// # Errors
+    ///
+    /// When a listener cannot be served.
+    pub(super) async fn run(self, end: watch::Receiver<bool>) -> anyhow::Result<()> {
+        let tasks = [
+            tokio::spawn(background::keys(
+                Arc::clone(&self.issuer),
+                self.clock.clone(),
+            )),
+            tokio::spawn(background::cleanup(
+                Arc::clone(&self.issuer),
+                self.clock.clone(),
+                self.config.cleanup,
+            )),
+            tokio::spawn(background::clock(self.clock)),
+        ];
+        let (server, api) = self.public;
+        let public = server.run(
+            Observed::new(api, route_templates().to_vec()),
+            ended(end.clone()),
+        );
+        let (server, handler) = self.admin;
+        let admin = server.run(Observed::new(handler, ROUTE_TEMPLATES.to_vec()), ended(end));
+        let drained = tokio::try_join!(public, admin);
+        tasks.iter().for_each(tokio::task::JoinHandle::abort);
+        let (public, admin) = drained?;
+        let Drained {
+            connections_aborted,
+        } = public;
+        let aborted = connections_aborted.saturating_add(admin.connections_aborted);
+        if aborted > 0 {
+            tracing::warn!(aborted, "connections were cut off at server.drain_timeout");
+        }
+        Ok(())
+    }
+}
+
+impl Addresses {
+    fn of(public: &Server, admin: &Server, config: &Config) -> anyhow::Result<Self> {
+        let public = public
+            .local_addr()
+            .context("the public listener has no address")?;
+        let admin = admin
+            .local_addr()
+            .context("the management listener has no address")?;
+        let issuer = match &config.identity.issuer {
+            Some(issuer) => issuer.clone(),
+            None if config.server.tls.is_some() => format!("https://{}", reachable(public)),
+            None => format!("http://{}", reachable(public)),
+        };
+        Ok(Self {
+            public,
+            admin,
+            issuer,
+        })
+    }
+}
+
+impl Closer {
+    /// Writes what is left and lets go of the files.
+    ///
+    /// # Errors
+    ///
+    /// When the disk did not take the last writes; none of them was acknowledged.
+    pub(super) async fn close(self) -> anyhow::Result<()> {
+        self.0
+            .store()
+            .close()
+            .await
+            .context("failed to close the store")
+    }
+}
+
+impl Reloader {
+    /// Reads the TLS files again; bad ones leave the old ones in place.
+    pub(super) fn tls(&self) {
+        match self.0.as_ref().map(TlsReloader::reload) {
+            None => {}
+            Some(Ok(())) => tracing::info!("took the TLS files"),
+            Some(Err(error)) => tracing::error!(%error, "kept the old TLS files"),
+        }
+    }
+}
+
+fn bind(
+    config: tollgate_web::ServerConfig,
+    address: SocketAddr,
+    metrics: &HttpMetrics,
+) -> anyhow::Result<Server> {
+    Ok(Server::bind(config, &[address], metrics.clone())?)
+}
+
+/// Requests of both listeners are counted together; a path that both have gets a name for each.
+fn http_metrics(registry: &Registry) -> anyhow::Result<HttpMetrics> {
+    let public = route_templates();
+    let admin = ROUTE_TEMPLATES.map(|template| match public.contains(&template) {
+        true => format!("admin:{template}"),
+        false => template.to_owned(),
+    });
+    let routes: Vec<&str> = public
+        .iter()
+        .copied()
+        .chain(admin.iter().map(String::as_str))
+        .collect();
+    Ok(HttpMetrics::register(registry, &routes)?)
+}
+
+/// The place of the first management route among all.
+fn admin_routes() -> u16 {
+    u16::try_from(route_templates().len()).unwrap_or(u16::MAX)
+}
+
+fn audit_and_checks(
+    audit: Option<AuditLog>,
+    issuer: &Arc<Issuer<Backend>>,
+    clock: &Clock,
+) -> (Arc<dyn AuditSink>, HealthRegistry) {
+    let checks = HealthRegistry::new();
+    health::store(&checks, issuer);
+    health::signing_keys(&checks, issuer, clock);
+    health::clock(&checks, clock);
+    match audit {
+        Some(audit) => {
+            let audit = Arc::new(audit);
+            health::audit(&checks, &audit);
+            (audit, checks)
+        }
+        None => (Arc::new(NoAudit), checks),
+    }
+}

@@ -1,0 +1,85 @@
+//! What goes on beside the requests: keys age, expired records are removed, the clock is watched.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::sleep;
+use tollgate_api::{Clock, SystemEntropy};
+use tollgate_issuer::{Context, Issuer};
+use tollgate_store::Store;
+
+use crate::config::Cleanup;
+
+/// How long to wait after the store did not answer.
+const RETRY: Duration = Duration::from_secs(1);
+/// Between two steps of a sweep, so that those who wait for a commit get theirs.
+const SWEEP_PAUSE: Duration = Duration::from_millis(5);
+const CLOCK_INTERVAL: Duration = Duration::from_secs(1);
+/// A clock is disciplined by less than this all the time.
+const CLOCK_SET_BACK: Duration = Duration::from_millis(500);
+
+/// Makes, publishes and retires signing keys as they come of age. Never ends.
+pub(super) async fn keys<S: Store>(issuer: Arc<Issuer<S>>, clock: Clock) {
+    loop {
+        let context = Context {
+            now: clock.now(),
+            entropy: &SystemEntropy,
+        };
+        let pause = match issuer.tick_keys(&context).await {
+            Ok(pause) => pause,
+            Err(error) => {
+                tracing::error!(%error, "failed to look after the signing keys");
+                RETRY
+            }
+        };
+        sleep(pause).await;
+    }
+}
+
+/// Removes expired records at each interval. Never ends.
+pub(super) async fn cleanup<S: Store>(issuer: Arc<Issuer<S>>, clock: Clock, settings: Cleanup) {
+    loop {
+        sleep(settings.interval).await;
+        let mut removed = 0_usize;
+        loop {
+            let now = clock.now().steady.to_seconds();
+            match issuer.store().sweep(settings.batch_max, now).await {
+                Ok(step) => {
+                    removed = removed.saturating_add(step.removed);
+                    if step.finished {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(%error, "failed to remove expired records");
+                    break;
+                }
+            }
+            sleep(SWEEP_PAUSE).await;
+        }
+        if removed > 0 {
+            tracing::debug!(removed, "removed expired records");
+        }
+    }
+}
+
+/// Tells of a clock that was set back: tokens go on expiring, but new ones carry its time. Never
+/// ends.
+pub(super) async fn clock(clock: Clock) {
+    let mut is_back = false;
+    loop {
+        sleep(CLOCK_INTERVAL).await;
+        let set_back_by = clock.set_back_by();
+        match set_back_by > CLOCK_SET_BACK {
+            true if !is_back => {
+                is_back = true;
+                let seconds = set_back_by.as_secs_f64();
+                tracing::warn!(seconds, "the clock was set back; what has expired stays so");
+            }
+            false if is_back => {
+                is_back = false;
+                tracing::info!("the clock has caught up");
+            }
+            _ => {}
+        }
+    }
+}

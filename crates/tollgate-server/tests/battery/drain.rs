@@ -1,0 +1,41 @@
+//! SIGTERM under load: who was let in is answered, and the exit code is 0.
+
+use std::{
+    io,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use crate::{http::Connection, server::Server};
+
+#[test]
+fn whoever_was_let_in_is_answered() {
+    let mut server = Server::start("[tokens]\naccess_format = \"opaque\"\n");
+    let client = server.create_client("draining", &["--scope", "a"]);
+    let address = server.address;
+    let answered = AtomicUsize::new(0);
+    // A connection for each request: once it stands, its request must be answered.
+    let load = || {
+        loop {
+            let mut connection = match Connection::open(address) {
+                Ok(connection) => connection,
+                Err(error) => return assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused),
+            };
+            let answer = connection
+                .try_post(&client, "/oauth/token", "grant_type=client_credentials")
+                .expect("a request that was let in is answered");
+            assert_eq!(answer.status, 200, "{}", answer.body);
+            answered.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(load)).collect();
+        while answered.load(Ordering::Relaxed) < 200 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(server.terminate(), Some(0), "{}", server.log());
+        threads
+            .into_iter()
+            .for_each(|thread| thread.join().unwrap());
+    });
+}
