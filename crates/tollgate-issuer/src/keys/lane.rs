@@ -103,3 +103,58 @@ pub(super) fn yield_to_others() {
 /// Elsewhere the call would reach the whole process.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn yield_to_others() {}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::Future as _,
+        task::{Context, Poll, Waker},
+    };
+
+    use super::*;
+
+    fn entry() -> Arc<SigningEntry> {
+        let (_, key) =
+            tollgate_jose::SigningKey::generate(tollgate_jose::Algorithm::ES256).unwrap();
+        Arc::new(SigningEntry {
+            kid: String::new(),
+            algorithm: key.algorithm(),
+            key,
+            at_jwt_header: String::new(),
+            introspection_header: String::new(),
+        })
+    }
+
+    #[test]
+    fn a_full_lane_refuses_at_once_and_a_dead_one_too() {
+        let (queue, jobs) = sync_channel(2);
+        let lane = SigningLane { queue };
+        let mut context = Context::from_waker(Waker::noop());
+        let mut waiting: Vec<_> = (0..3)
+            .map(|_| Box::pin(lane.sign(entry(), "e30", b"{}")))
+            .collect();
+        let polled: Vec<_> = waiting
+            .iter_mut()
+            .map(|sign| sign.as_mut().poll(&mut context))
+            .collect();
+        assert!(polled[0].is_pending() && polled[1].is_pending());
+        assert!(matches!(
+            polled[2],
+            Poll::Ready(Err(IssuerError::SigningLaneFull))
+        ));
+        drop(jobs);
+        let outcome = waiting[0].as_mut().poll(&mut context);
+        assert!(matches!(
+            outcome,
+            Poll::Ready(Err(IssuerError::SigningLaneFull))
+        ));
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_gets_a_token() {
+        let lane = SigningLane::start();
+        let token = lane.sign(entry(), "e30", b"{}").await.unwrap();
+        assert!(token.starts_with("e30.e30."), "{token:?}");
+        assert_eq!(token.split('.').count(), 3);
+    }
+}

@@ -1,0 +1,178 @@
+//! A store that several issuers share, and that fails when told to.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use tollgate_protocol::{ClientId, UnixMillis, UnixSeconds};
+use tollgate_store::{
+    AssertionUse, ClientChange, ClientRecord, Cut, Health, InsertOutcome, KeyRing, KeyRingChange,
+    MemoryStore, NewToken, Page, Probe, Redeemed, Redemption, Revocation, Revoked, Snapshot,
+    Standing, Store, StoreError, SweepOutcome, TokenFilter, TokenKey,
+};
+
+#[derive(Clone, Default)]
+pub(crate) struct SharedStore(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    memory: MemoryStore,
+    is_down: AtomicBool,
+    conflicts: AtomicUsize,
+}
+
+impl SharedStore {
+    pub(crate) fn set_down(&self, is_down: bool) {
+        self.0.is_down.store(is_down, Ordering::Relaxed);
+    }
+
+    /// Lets the next so many changes of a client or the key ring meet a faster one.
+    pub(crate) fn conflict(&self, times: usize) {
+        self.0.conflicts.store(times, Ordering::Relaxed);
+    }
+
+    pub(crate) fn conflicts_left(&self) -> usize {
+        self.0.conflicts.load(Ordering::Relaxed)
+    }
+
+    fn up(&self) -> Result<&MemoryStore, StoreError> {
+        if self.0.is_down.load(Ordering::Relaxed) {
+            Err(StoreError::Unavailable("switched off".into()))
+        } else {
+            Ok(&self.0.memory)
+        }
+    }
+
+    fn takes_conflict(&self) -> bool {
+        let fewer = |left: usize| left.checked_sub(1);
+        self.0
+            .conflicts
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer)
+            .is_ok()
+    }
+}
+
+impl Store for SharedStore {
+    async fn insert(
+        &self,
+        tokens: Vec<NewToken>,
+        active_max: u64,
+        now: UnixSeconds,
+    ) -> Result<InsertOutcome, StoreError> {
+        self.up()?.insert(tokens, active_max, now).await
+    }
+
+    async fn standing(
+        &self,
+        probes: &[Probe],
+        now: UnixSeconds,
+    ) -> Result<Vec<Standing>, StoreError> {
+        self.up()?.standing(probes, now).await
+    }
+
+    async fn redeem(
+        &self,
+        redemptions: Vec<Redemption>,
+        now: UnixSeconds,
+    ) -> Result<Vec<Redeemed>, StoreError> {
+        self.up()?.redeem(redemptions, now).await
+    }
+
+    async fn revoke(
+        &self,
+        revocations: Vec<Revocation>,
+        now: UnixSeconds,
+    ) -> Result<Vec<Revoked>, StoreError> {
+        self.up()?.revoke(revocations, now).await
+    }
+
+    async fn cut(&self, cut: Cut) -> Result<(), StoreError> {
+        self.up()?.cut(cut).await
+    }
+
+    async fn latest_cut(&self) -> Result<Option<UnixMillis>, StoreError> {
+        self.up()?.latest_cut().await
+    }
+
+    async fn use_assertion(
+        &self,
+        assertion: TokenKey,
+        expires_at: UnixSeconds,
+        now: UnixSeconds,
+    ) -> Result<AssertionUse, StoreError> {
+        self.up()?.use_assertion(assertion, expires_at, now).await
+    }
+
+    async fn client(&self, id: &ClientId) -> Result<Option<Arc<ClientRecord>>, StoreError> {
+        self.up()?.client(id).await
+    }
+
+    async fn clients(
+        &self,
+        after: Option<ClientId>,
+        limit: usize,
+    ) -> Result<Vec<Arc<ClientRecord>>, StoreError> {
+        self.up()?.clients(after, limit).await
+    }
+
+    async fn create_client(&self, client: ClientRecord) -> Result<ClientChange, StoreError> {
+        self.up()?.create_client(client).await
+    }
+
+    async fn update_client(&self, client: ClientRecord) -> Result<ClientChange, StoreError> {
+        if self.takes_conflict() {
+            return Ok(ClientChange::Conflict);
+        }
+        self.up()?.update_client(client).await
+    }
+
+    async fn delete_client(&self, id: ClientId) -> Result<ClientChange, StoreError> {
+        self.up()?.delete_client(id).await
+    }
+
+    async fn key_ring(&self) -> Result<KeyRing, StoreError> {
+        self.up()?.key_ring().await
+    }
+
+    async fn replace_key_ring(&self, ring: KeyRing) -> Result<KeyRingChange, StoreError> {
+        if self.takes_conflict() {
+            return Ok(KeyRingChange::Conflict);
+        }
+        self.up()?.replace_key_ring(ring).await
+    }
+
+    async fn tokens(
+        &self,
+        filter: TokenFilter,
+        after: Option<TokenKey>,
+        limit: usize,
+        now: UnixSeconds,
+    ) -> Result<Page, StoreError> {
+        self.up()?.tokens(filter, after, limit, now).await
+    }
+
+    async fn count(&self, filter: TokenFilter, now: UnixSeconds) -> Result<u64, StoreError> {
+        self.up()?.count(filter, now).await
+    }
+
+    fn active(&self, now: UnixSeconds) -> u64 {
+        self.0.memory.active(now)
+    }
+
+    async fn sweep(&self, limit: usize, now: UnixSeconds) -> Result<SweepOutcome, StoreError> {
+        self.up()?.sweep(limit, now).await
+    }
+
+    async fn health(&self) -> Health {
+        self.0.memory.health().await
+    }
+
+    async fn export(&self, now: UnixSeconds) -> Result<Snapshot, StoreError> {
+        self.up()?.export(now).await
+    }
+
+    async fn import(&self, snapshot: Snapshot, cut: Cut) -> Result<(), StoreError> {
+        self.up()?.import(snapshot, cut).await
+    }
+}
