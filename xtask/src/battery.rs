@@ -13,18 +13,18 @@ struct Battery {
 const BATTERIES: &[Battery] = &[
     Battery {
         name: "kill",
-        tests: "kill",
+        tests: "kill::",
         environment: &[("TOLLGATE_TEST_KILL_ROUNDS", "100")],
     },
     Battery {
         name: "ott",
-        tests: "ott",
+        tests: "ott::",
         environment: &[("TOLLGATE_TEST_OTT_TOKENS", "10000")],
     },
     Battery {
-        name: "soak",
-        tests: "soak",
-        environment: &[("TOLLGATE_TEST_SOAK_SECONDS", "3600")],
+        name: "rotation",
+        tests: "rotation::",
+        environment: &[("TOLLGATE_TEST_ROTATION_SECONDS", "60")],
     },
 ];
 

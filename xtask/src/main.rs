@@ -18,11 +18,11 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask TASK
 
-  test              every test; installs what the tests need and this machine lacks
+  test [ARGUMENTS]  every test, or as `cargo test ARGUMENTS`; installs what is missing
   lint              formatting, clippy, documentation and house rules
   tidy              the house rules alone
   bench [--quick]   speed and size, into docs/performance.md
-  battery NAME      one of the long tests: kill, ott, soak";
+  battery NAME      one of the long tests: kill, ott, rotation";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -7,7 +7,7 @@ use anyhow::Result;
 /// Makes every test skip that is left into a failure, so that nothing can hide.
 pub(crate) const REQUIRE: &str = "TOLLGATE_TEST_REQUIRE";
 
-/// Installs what is missing, then runs the tests; `arguments` go to `cargo test`.
+/// Installs what is missing, then runs every test, or those that `arguments` for `cargo test` choose.
 ///
 /// # Errors
 /// When something cannot be installed or a test fails.
