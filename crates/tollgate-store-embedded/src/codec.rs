@@ -81,6 +81,13 @@ impl<'a> RowReader<'a> {
         }
     }
 
+    /// The content of a row that was found whole before, and was in memory since.
+    pub(crate) fn reopen(row: &'a [u8]) -> Result<Self, Damaged> {
+        let (sealed, _) = row.split_last_chunk::<4>().ok_or(Damaged)?;
+        let (_, content) = sealed.split_first().ok_or(Damaged)?;
+        Ok(Self(content))
+    }
+
     pub(crate) fn byte(&mut self) -> Result<u8, Damaged> {
         let (byte, rest) = self.0.split_first().ok_or(Damaged)?;
         self.0 = rest;

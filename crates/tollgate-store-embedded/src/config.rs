@@ -26,7 +26,8 @@ pub struct EmbeddedConfig {
     pub linger: Duration,
     /// The most operations that wait for a commit; past it they are refused as saturated.
     pub queue_max: usize,
-    /// The most memory for blocks of records read from disk, in bytes. It fills as it is used.
+    /// The most memory for rows of live tokens and for blocks read from disk, in bytes. It fills as
+    /// it is used; a token takes about 150 bytes of it.
     pub cache_bytes: u64,
     /// How large the table of recent writes grows before it is written out, in bytes. About three
     /// times as much memory is used under steady writing.
@@ -42,8 +43,8 @@ impl EmbeddedConfig {
             records_max: 1000,
             linger: Duration::ZERO,
             queue_max: 8192,
-            cache_bytes: 128 << 20,
-            write_buffer_bytes: 16 << 20,
+            cache_bytes: 144 << 20,
+            write_buffer_bytes: 8 << 20,
         }
     }
 }

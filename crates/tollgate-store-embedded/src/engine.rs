@@ -9,10 +9,11 @@ use tollgate_store::{Health, Probe, SignedToken, Standing, StoreError, TokenKey}
 
 use crate::{
     active::ActiveCounts,
-    codec,
+    codec::{self, Damaged},
     config::Durability,
     index::Index,
     keys::{self, Generation, MarkKind},
+    row_cache::{Lookup, RowCache},
     stats::Stats,
     token_row::TokenRow,
 };
@@ -27,6 +28,8 @@ pub(crate) struct Engine {
     /// Clients, cuts, the key ring and the counters.
     pub(crate) meta: Keyspace,
     pub(crate) index: RwLock<Index>,
+    /// Rows of live tokens, as durable as what is in `tokens`.
+    pub(crate) rows: RowCache,
     pub(crate) active: Mutex<ActiveCounts>,
     /// Why nothing is written any more.
     pub(crate) failure: OnceLock<String>,
@@ -62,9 +65,12 @@ impl Engine {
         now: UnixSeconds,
     ) -> Result<Vec<Standing>, StoreError> {
         let index = self.index.read();
-        if let [probe] = probes {
-            return Ok(vec![self.standing_of(&Newest, &index, probe, now)?]);
+        match probes {
+            [Probe::Stored(key)] => return Ok(vec![self.standing_cached(&index, *key, now)?]),
+            [probe] => return Ok(vec![self.standing_of(&Newest, &index, probe, now)?]),
+            _ => {}
         }
+        // One after the other the cache might answer from before and after a commit.
         let snapshot = self.database.snapshot();
         let standing = |probe| self.standing_of(&snapshot, &index, probe, now);
         probes.iter().map(standing).collect()
@@ -98,21 +104,37 @@ impl Engine {
         now: UnixSeconds,
     ) -> Result<Standing, StoreError> {
         let row_key = keys::token(index.generation, key);
-        let Some(row) = read.get(&self.tokens, &row_key).map_err(store_error)? else {
-            return Ok(Standing::Dead);
-        };
-        let row = TokenRow::read(&row_key, &row)?;
-        let Some(live) = row.live.filter(|_| row.expires_at > now) else {
-            return Ok(Standing::Dead);
-        };
-        let Some(client) = index.standing_client(live.client, live.epoch) else {
-            return Ok(Standing::Dead);
-        };
-        let record = live.record(Some(client))?;
-        if index.is_cut(&record.subject, record.issued_at) {
-            return Ok(Standing::Dead);
+        match read.get(&self.tokens, &row_key).map_err(store_error)? {
+            None => Ok(Standing::Dead),
+            Some(row) => Ok(standing_of_row(
+                index,
+                TokenRow::read(&row_key, &row)?,
+                now,
+            )?),
         }
-        Ok(Standing::Stored(Arc::new(record)))
+    }
+
+    /// The standing of one stored token, from the cache where it is there.
+    fn standing_cached(
+        &self,
+        index: &Index,
+        key: TokenKey,
+        now: UnixSeconds,
+    ) -> Result<Standing, StoreError> {
+        let standing = |row: &[u8]| standing_of_row(index, TokenRow::reread(row)?, now);
+        let stamp = match self.rows.look_up(key, standing) {
+            Lookup::Found(standing) => return Ok(standing?),
+            Lookup::Missing(stamp) => stamp,
+        };
+        let row_key = keys::token(index.generation, key);
+        let Some(row) = self.tokens.get(row_key).map_err(store_error)? else {
+            return Ok(Standing::Dead);
+        };
+        let standing = standing_of_row(index, TokenRow::read(&row_key, &row)?, now)?;
+        if standing != Standing::Dead {
+            self.rows.keep(key, &row, stamp);
+        }
+        Ok(standing)
     }
 
     fn signed_counts(
@@ -171,6 +193,24 @@ impl Engine {
             Durability::Memory => PersistMode::Buffer,
         }
     }
+}
+
+fn standing_of_row(
+    index: &Index,
+    row: TokenRow<'_>,
+    now: UnixSeconds,
+) -> Result<Standing, Damaged> {
+    let Some(live) = row.live.filter(|_| row.expires_at > now) else {
+        return Ok(Standing::Dead);
+    };
+    let Some(client) = index.standing_client(live.client, live.epoch) else {
+        return Ok(Standing::Dead);
+    };
+    let record = live.record(Some(client))?;
+    if index.is_cut(&record.subject, record.issued_at) {
+        return Ok(Standing::Dead);
+    }
+    Ok(Standing::Stored(Arc::new(record)))
 }
 
 /// What an error of the engine means to those who read.

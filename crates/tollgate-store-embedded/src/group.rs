@@ -18,6 +18,7 @@ use crate::{
     index::Index,
     keys::{self, MarkKind},
     request::DeadRow,
+    row_cache::RowCache,
     token_row::{self, Kept},
 };
 
@@ -339,6 +340,19 @@ impl Changes {
             match counts.expiring(*second) {
                 0 => batch.remove(&engine.meta, row_key),
                 count => batch.insert(&engine.meta, row_key, codec::number_row(&row_key, count)),
+            }
+        }
+    }
+
+    /// Puts the rows of the commit in the place of those before.
+    pub(crate) fn publish_rows(&self, index: &Index, rows: &RowCache) {
+        for (key, kept) in &self.tokens {
+            match kept {
+                Some(kept @ Kept::Live(_)) => {
+                    let row_key = keys::token(index.generation, *key);
+                    rows.put(*key, &token_row::encode(&row_key, kept));
+                }
+                _ => rows.remove(*key),
             }
         }
     }

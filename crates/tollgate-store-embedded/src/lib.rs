@@ -24,6 +24,7 @@ mod journal_batch;
 mod keys;
 mod open;
 mod request;
+mod row_cache;
 mod scan;
 pub mod stats;
 mod store;

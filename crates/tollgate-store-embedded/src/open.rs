@@ -28,6 +28,7 @@ use crate::{
     journal,
     keys::{self, Generation},
     request::Request,
+    row_cache::RowCache,
     stats::Stats,
     writer::Writer,
 };
@@ -81,6 +82,7 @@ pub(crate) fn open(config: &EmbeddedConfig) -> Result<Opened, OpenError> {
         index: RwLock::new(loaded.index),
         active: Mutex::new(loaded.counts.clone()),
         failure: OnceLock::new(),
+        rows: RowCache::new(config.cache_bytes - block_cache_bytes(config)),
         stats: Stats::default(),
         durability: config.durability,
     });
@@ -192,7 +194,7 @@ struct Keyspaces {
 fn start(config: &EmbeddedConfig, directory: &Path) -> Result<(Database, Keyspaces), OpenError> {
     let opened = || -> Result<_, fjall::Error> {
         let database = Database::builder(directory)
-            .cache_size(config.cache_bytes)
+            .cache_size(block_cache_bytes(config))
             .max_cached_files(Some(256))
             // One may write out recent writes while the other compacts.
             .worker_threads(2)
@@ -215,6 +217,11 @@ fn start(config: &EmbeddedConfig, directory: &Path) -> Result<(Database, Keyspac
             "the storage engine could not read its files".to_owned(),
         )),
     }
+}
+
+/// Walks and look-ups that miss the row cache need few blocks; the rows get the rest.
+fn block_cache_bytes(config: &EmbeddedConfig) -> u64 {
+    config.cache_bytes / 8
 }
 
 fn options(write_buffer_bytes: u64) -> KeyspaceCreateOptions {

@@ -88,7 +88,15 @@ pub(crate) struct LiveRow<'a> {
 
 impl<'a> TokenRow<'a> {
     pub(crate) fn read(row_key: &[u8], row: &'a [u8]) -> Result<Self, Damaged> {
-        let mut reader = RowReader::open(row_key, row)?;
+        Self::parse(RowReader::open(row_key, row)?)
+    }
+
+    /// Reads a row that was read before, and was in memory since.
+    pub(crate) fn reread(row: &'a [u8]) -> Result<Self, Damaged> {
+        Self::parse(RowReader::reopen(row)?)
+    }
+
+    fn parse(mut reader: RowReader<'a>) -> Result<Self, Damaged> {
         let tag = reader.byte()?;
         let expires_at = UnixSeconds(reader.number()?);
         let usage = match tag {

@@ -150,7 +150,8 @@ impl Writer {
             })
         };
         if committed.is_ok() {
-            changes.publish_counts(&self.counts, &mut self.engine.active.lock());
+            changes.publish_rows(&engine.index.read(), &engine.rows);
+            changes.publish_counts(&self.counts, &mut engine.active.lock());
         }
         for answer in answers {
             answer.send(&committed);
@@ -190,7 +191,14 @@ impl Writer {
     }
 
     fn publish(&mut self, change: IndexChange, counts: Option<ActiveCounts>) {
-        self.engine.index.write().apply(change);
+        let replaced = matches!(change, IndexChange::Everything(_));
+        let mut index = self.engine.index.write();
+        index.apply(change);
+        if replaced {
+            // While no reader has the old generation in hand.
+            self.engine.rows.clear();
+        }
+        drop(index);
         if let Some(counts) = counts {
             self.engine.active.lock().clone_from(&counts);
             self.counts = counts;
