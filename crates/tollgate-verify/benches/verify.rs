@@ -91,7 +91,7 @@ fn many() {
     runs.sort_by(f64::total_cmp);
     println!(
         "verify_many of 1000: {:.2} × one by one",
-        runs[runs.len() / 2]
+        runs.get(runs.len() / 2).unwrap()
     );
 }
 
@@ -109,7 +109,7 @@ fn medians<const N: usize>(mut calls: [&mut dyn FnMut(); N]) -> [f64; N] {
     }
     times.map(|mut times| {
         times.sort_by(f64::total_cmp);
-        times[times.len() / 2]
+        times.get(times.len() / 2).copied().unwrap()
     })
 }
 

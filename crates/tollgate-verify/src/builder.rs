@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use tollgate_jose::{Algorithm, JwkSet, Limits, VerifyingKey};
 
+#[cfg(feature = "client")]
+use crate::client::KeySource;
 use crate::error::BuildError;
 use crate::keys::KeyRing;
 use crate::policy::{Claim, Policy, TokenType};
@@ -36,18 +38,24 @@ pub struct Ready(());
 /// let without_audience = Verifier::builder().issuer("https://as.example").build();
 /// ```
 pub struct VerifierBuilder<S, C = NoClaims> {
-    policy: Policy,
-    keys: Vec<Keys>,
+    parts: Parts,
     validators: Vec<Validator<C>>,
     step: S,
 }
 
+/// What the builder has gathered, apart from what depends on the types.
+#[derive(Default)]
+struct Parts {
+    policy: Policy,
+    keys: Vec<Keys>,
+    #[cfg(feature = "client")]
+    clock: Option<Arc<dyn crate::client::Clock>>,
+}
+
 impl Default for VerifierBuilder<WantsIssuer> {
     fn default() -> Self {
-        let policy = Policy::default();
         Self {
-            policy,
-            keys: Vec::new(),
+            parts: Parts::default(),
             validators: Vec::new(),
             step: WantsIssuer(()),
         }
@@ -58,7 +66,7 @@ impl<C> VerifierBuilder<WantsIssuer, C> {
     /// Trusts the issuer of this name, compared character by character (RFC 8414 §2).
     #[must_use]
     pub fn issuer(mut self, issuer: &str) -> VerifierBuilder<WantsAudience, C> {
-        self.policy.issuers.push(issuer.into());
+        self.parts.policy.issuers.push(issuer.into());
         self.at(WantsAudience(()))
     }
 }
@@ -67,7 +75,7 @@ impl<C> VerifierBuilder<WantsAudience, C> {
     /// Accepts tokens meant for this audience: the name of the resource server that asks.
     #[must_use]
     pub fn audience(mut self, audience: &str) -> VerifierBuilder<WantsKeys, C> {
-        self.policy.audiences.push(audience.into());
+        self.parts.policy.audiences.push(audience.into());
         self.at(WantsKeys(()))
     }
 }
@@ -76,7 +84,9 @@ impl<C> VerifierBuilder<WantsKeys, C> {
     /// Checks signatures with the keys of this document; unusable ones are left out.
     #[must_use]
     pub fn jwk_set(mut self, set: &JwkSet) -> VerifierBuilder<Ready, C> {
-        self.keys.push(Keys::Fixed(KeyRing::from_jwk_set(set)));
+        self.parts
+            .keys
+            .push(Keys::Fixed(KeyRing::from_jwk_set(set)));
         self.at(Ready(()))
     }
 
@@ -86,7 +96,7 @@ impl<C> VerifierBuilder<WantsKeys, C> {
         mut self,
         keys: impl IntoIterator<Item = VerifyingKey>,
     ) -> VerifierBuilder<Ready, C> {
-        self.keys.push(Keys::Fixed(KeyRing::from_keys(keys)));
+        self.parts.keys.push(Keys::Fixed(KeyRing::from_keys(keys)));
         self.at(Ready(()))
     }
 }
@@ -95,8 +105,10 @@ impl<C: DeserializeOwned> VerifierBuilder<Ready, C> {
     /// Trusts another issuer, with keys of its own: no issuer's key counts for another's tokens.
     #[must_use]
     pub fn or_issuer(mut self, issuer: &str, set: &JwkSet) -> Self {
-        self.policy.issuers.push(issuer.into());
-        self.keys.push(Keys::Fixed(KeyRing::from_jwk_set(set)));
+        self.parts.policy.issuers.push(issuer.into());
+        self.parts
+            .keys
+            .push(Keys::Fixed(KeyRing::from_jwk_set(set)));
         self
     }
 
@@ -105,11 +117,19 @@ impl<C: DeserializeOwned> VerifierBuilder<Ready, C> {
     /// # Errors
     /// [`BuildError`] for settings that contradict each other or defeat the purpose.
     pub fn build(self) -> Result<Verifier<C>, BuildError> {
-        check(&self.policy)?;
+        let Parts { policy, keys, .. } = self.parts;
+        check(&policy)?;
         let inner = Inner {
-            policy: self.policy,
-            keys: self.keys,
+            policy,
+            keys,
             validators: self.validators,
+            #[cfg(feature = "client")]
+            clock: self
+                .parts
+                .clock
+                .unwrap_or_else(|| Arc::new(crate::client::SystemClock::default())),
+            #[cfg(feature = "client")]
+            counters: crate::client::stats::ResultCounters::default(),
         };
         Ok(Verifier {
             inner: Arc::new(inner),
@@ -117,11 +137,77 @@ impl<C: DeserializeOwned> VerifierBuilder<Ready, C> {
     }
 }
 
+#[cfg(feature = "client")]
+impl<C> VerifierBuilder<WantsKeys, C> {
+    /// Checks signatures with the keys of this source; every verifier built on it shares them.
+    #[must_use]
+    pub fn key_source(mut self, source: &KeySource) -> VerifierBuilder<Ready, C> {
+        self.parts
+            .keys
+            .push(Keys::Remote(Arc::clone(&source.source)));
+        self.at(Ready(()))
+    }
+
+    /// Checks signatures with the keys that the issuer's metadata points to.
+    #[must_use]
+    pub fn discovery(self) -> VerifierBuilder<Ready, C> {
+        let issuer = self
+            .parts
+            .policy
+            .issuers
+            .first()
+            .map(AsRef::as_ref)
+            .unwrap_or_default();
+        let source = KeySource::discovery(issuer).build();
+        self.key_source(&source)
+    }
+
+    /// Checks signatures with the keys of the JWK Set at this URL.
+    #[must_use]
+    pub fn jwks_url(self, url: &str) -> VerifierBuilder<Ready, C> {
+        self.key_source(&KeySource::jwks_url(url).build())
+    }
+}
+
+#[cfg(feature = "client")]
+impl<C: DeserializeOwned> VerifierBuilder<WantsKeys, C> {
+    /// The verifier, with the keys that the issuer's metadata points to.
+    ///
+    /// # Errors
+    /// [`BuildError`] for settings that contradict each other or defeat the purpose.
+    pub fn build(self) -> Result<Verifier<C>, BuildError> {
+        self.discovery().build()
+    }
+}
+
+#[cfg(feature = "client")]
+impl<C> VerifierBuilder<Ready, C> {
+    /// Trusts another issuer, with the keys of this source.
+    #[must_use]
+    pub fn or_issuer_with(mut self, issuer: &str, source: &KeySource) -> Self {
+        self.parts.policy.issuers.push(issuer.into());
+        self.parts
+            .keys
+            .push(Keys::Remote(Arc::clone(&source.source)));
+        self
+    }
+}
+
+#[cfg(feature = "client")]
+impl<S, C> VerifierBuilder<S, C> {
+    /// Takes the time from here instead of the system's clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn crate::client::Clock>) -> Self {
+        self.parts.clock = Some(clock);
+        self
+    }
+}
+
 impl<S, C> VerifierBuilder<S, C> {
     /// Accepts tokens meant for this audience too.
     #[must_use]
     pub fn or_audience(mut self, audience: &str) -> Self {
-        self.policy.audiences.push(audience.into());
+        self.parts.policy.audiences.push(audience.into());
         self
     }
 
@@ -129,42 +215,42 @@ impl<S, C> VerifierBuilder<S, C> {
     /// answer to it; shared secrets have to be asked for here.
     #[must_use]
     pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
-        self.policy.algorithms = algorithms.into_iter().collect();
+        self.parts.policy.algorithms = algorithms.into_iter().collect();
         self
     }
 
     /// How far clocks may differ, up to five minutes; zero by default. Whole seconds count.
     #[must_use]
     pub fn leeway(mut self, leeway: Duration) -> Self {
-        self.policy.leeway = leeway;
+        self.parts.policy.leeway = leeway;
         self
     }
 
     /// Refuses tokens whose `iat` is longer ago than this, whatever their `exp`.
     #[must_use]
     pub fn max_age(mut self, age: Duration) -> Self {
-        self.policy.max_age = Some(age);
+        self.parts.policy.max_age = Some(age);
         self
     }
 
     /// Refuses tokens without this claim; `iss`, `aud`, `exp` and `iat` are required anyway.
     #[must_use]
     pub fn require(mut self, claim: &str) -> Self {
-        self.policy.required.push(claim.into());
+        self.parts.policy.required.push(claim.into());
         self
     }
 
     /// Which `typ` is accepted.
     #[must_use]
     pub fn token_type(mut self, token_type: TokenType) -> Self {
-        self.policy.token_type = token_type;
+        self.parts.policy.token_type = token_type;
         self
     }
 
     /// Bounds on the size of tokens.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.policy.limits = limits;
+        self.parts.policy.limits = limits;
         self
     }
 
@@ -172,12 +258,9 @@ impl<S, C> VerifierBuilder<S, C> {
     /// afterwards.
     #[must_use]
     pub fn claims<T: DeserializeOwned>(self) -> VerifierBuilder<S, T> {
-        let Self {
-            policy, keys, step, ..
-        } = self;
+        let Self { parts, step, .. } = self;
         VerifierBuilder {
-            policy,
-            keys,
+            parts,
             validators: Vec::new(),
             step,
         }
@@ -194,20 +277,16 @@ impl<S, C> VerifierBuilder<S, C> {
     }
 
     pub(crate) fn tolerate(mut self, claim: Claim) -> Self {
-        self.policy.tolerated.push(claim);
+        self.parts.policy.tolerated.push(claim);
         self
     }
 
     fn at<T>(self, step: T) -> VerifierBuilder<T, C> {
         let Self {
-            policy,
-            keys,
-            validators,
-            ..
+            parts, validators, ..
         } = self;
         VerifierBuilder {
-            policy,
-            keys,
+            parts,
             validators,
             step,
         }
@@ -217,7 +296,7 @@ impl<S, C> VerifierBuilder<S, C> {
 impl<S: fmt::Debug, C> fmt::Debug for VerifierBuilder<S, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerifierBuilder")
-            .field("policy", &self.policy)
+            .field("policy", &self.parts.policy)
             .field("step", &self.step)
             .finish_non_exhaustive()
     }

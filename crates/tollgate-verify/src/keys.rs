@@ -31,6 +31,12 @@ impl KeyRing {
         }
     }
 
+    /// How many keys may be used.
+    #[cfg(feature = "client")]
+    pub(crate) fn len(&self) -> usize {
+        self.set.keys().len()
+    }
+
     pub(crate) fn find(&self, alg: Algorithm, kid: Option<&str>) -> Result<&VerifyingKey, Error> {
         self.set
             .find(alg, kid)

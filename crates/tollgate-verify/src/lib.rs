@@ -19,8 +19,12 @@
 //! There is no verifier without issuer, audience and keys, and no setting that switches a check
 //! off; what weakens one lives in [`danger`].
 
+#[cfg(feature = "client")]
+pub mod blocking;
 mod builder;
 mod claims;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod danger;
 mod error;
 mod keys;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread;
 
 use serde::de::DeserializeOwned;
+use tollgate_jose::Compact;
 use tollgate_protocol::UnixSeconds;
 
 use crate::builder::{VerifierBuilder, WantsIssuer};
@@ -27,11 +28,17 @@ pub(crate) struct Inner<C> {
     /// The keys of each issuer, in the order of the policy's issuers.
     pub(crate) keys: Vec<Keys>,
     pub(crate) validators: Vec<Validator<C>>,
+    #[cfg(feature = "client")]
+    pub(crate) clock: Arc<dyn crate::client::Clock>,
+    #[cfg(feature = "client")]
+    pub(crate) counters: crate::client::stats::ResultCounters,
 }
 
 /// Where an issuer's keys are.
 pub(crate) enum Keys {
     Fixed(KeyRing),
+    #[cfg(feature = "client")]
+    Remote(Arc<crate::client::source::Source>),
 }
 
 /// Why a validator of the caller's refused a token; goes to the log, never to the sender.
@@ -113,26 +120,44 @@ impl<C: DeserializeOwned> Verifier<C> {
         nonce: &str,
         now: UnixSeconds,
     ) -> Result<VerifiedToken<C>, Error> {
-        let inner = &self.inner;
-        let verified = inner.verify(token, &TokenType::IdToken, now, Binding::Absent)?;
-        let claims = &verified.claims;
-        verified.subject().ok_or_else(|| missing("sub"))?;
-        let own = claims.nonce.as_ref().ok_or_else(|| missing("nonce"))?;
-        if own.in_payload(&verified.payload) != nonce {
-            return Err(Error::InvalidClaim("nonce".into()));
-        }
-        let is_us = |name: &str| inner.policy.audiences.iter().any(|own| &**own == name);
-        match claims
-            .azp
-            .as_ref()
-            .map(|azp| azp.in_payload(&verified.payload))
-        {
-            Some(azp) if !is_us(azp) => return Err(Error::InvalidClaim("azp".into())),
-            None if verified.audiences().nth(1).is_some() => return Err(missing("azp")),
-            _ => {}
-        }
-        Ok(verified)
+        let verified = self
+            .inner
+            .verify(token, &TokenType::IdToken, now, Binding::Absent)?;
+        check_id_token(&self.inner.policy, verified, nonce)
     }
+}
+
+/// The checks that ID tokens have beyond those of any token.
+pub(crate) fn check_id_token<C>(
+    policy: &Policy,
+    verified: VerifiedToken<C>,
+    nonce: &str,
+) -> Result<VerifiedToken<C>, Error> {
+    let claims = &verified.claims;
+    verified.subject().ok_or_else(|| missing("sub"))?;
+    let own = claims.nonce.as_ref().ok_or_else(|| missing("nonce"))?;
+    if own.in_payload(&verified.payload) != nonce {
+        return Err(Error::InvalidClaim("nonce".into()));
+    }
+    let is_us = |name: &str| policy.audiences.iter().any(|own| &**own == name);
+    match claims
+        .azp
+        .as_ref()
+        .map(|azp| azp.in_payload(&verified.payload))
+    {
+        Some(azp) if !is_us(azp) => return Err(Error::InvalidClaim("azp".into())),
+        None if verified.audiences().nth(1).is_some() => return Err(missing("azp")),
+        _ => {}
+    }
+    Ok(verified)
+}
+
+/// What one verification is about, beside the token itself.
+#[derive(Clone, Copy)]
+pub(crate) struct Circumstances<'t> {
+    pub(crate) token_type: &'t TokenType,
+    pub(crate) now: UnixSeconds,
+    pub(crate) binding: Binding,
 }
 
 impl<C: DeserializeOwned> Inner<C> {
@@ -145,10 +170,35 @@ impl<C: DeserializeOwned> Inner<C> {
     ) -> Result<VerifiedToken<C>, Error> {
         let parsed = self.policy.parse(token)?;
         let issuer = self.policy.issuer_of(&parsed)?;
-        let ring = match self.keys.get(issuer) {
-            Some(Keys::Fixed(ring)) => ring,
-            None => return Err(Error::KeysUnavailable),
+        let circumstances = Circumstances {
+            token_type,
+            now,
+            binding,
         };
+        match self.keys.get(issuer) {
+            Some(Keys::Fixed(ring)) => self.check(&parsed, issuer, ring, circumstances),
+            #[cfg(feature = "client")]
+            Some(Keys::Remote(source)) => {
+                let snapshot = source.at_hand().ok_or(Error::KeysUnavailable)?;
+                self.check(&parsed, issuer, &snapshot.ring, circumstances)
+            }
+            None => Err(Error::KeysUnavailable),
+        }
+    }
+
+    /// Everything from the key on, once it is known whose keys to use.
+    pub(crate) fn check(
+        &self,
+        parsed: &Compact<'_>,
+        issuer: usize,
+        ring: &KeyRing,
+        circumstances: Circumstances<'_>,
+    ) -> Result<VerifiedToken<C>, Error> {
+        let Circumstances {
+            token_type,
+            now,
+            binding,
+        } = circumstances;
         let key = ring.find(parsed.header().algorithm(), parsed.header().kid())?;
         let terms = Terms {
             issuer,
@@ -156,7 +206,7 @@ impl<C: DeserializeOwned> Inner<C> {
             now,
             binding,
         };
-        let verified = self.policy.judge(&parsed, key, terms)?;
+        let verified = self.policy.judge(parsed, key, terms)?;
         for validator in &self.validators {
             validator(&verified).map_err(|rejection| Error::Rejected(rejection.0))?;
         }

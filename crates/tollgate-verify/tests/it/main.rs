@@ -11,6 +11,8 @@
 mod allocations;
 mod batch;
 mod claims;
+#[cfg(feature = "client")]
+mod client;
 mod id_token;
 mod issuers;
 mod provider;

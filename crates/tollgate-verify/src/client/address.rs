@@ -1,0 +1,195 @@
+//! Which URLs and addresses may be asked: what keeps a provider's document from pointing the
+//! verifier at the inside of its own network (SSRF).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use http::Uri;
+use http::uri::Scheme;
+
+use super::http::FetchError;
+
+/// Which addresses may be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum AddressPolicy {
+    /// Public addresses, and loopback when the URL itself names it.
+    #[default]
+    Public,
+    /// Private ones too, for providers inside one's own network. Link-local addresses, where
+    /// clouds keep their credentials, stay refused.
+    PublicAndPrivate,
+}
+
+/// Checks a URL before anything is sent: https, or http to loopback; no user, no fragment.
+pub(crate) fn check_url(url: &str) -> Result<Uri, FetchError> {
+    let uri: Uri = url.parse().map_err(|_| FetchError::AddressRefused)?;
+    let host = uri.host().ok_or(FetchError::AddressRefused)?;
+    let authority = uri.authority().ok_or(FetchError::AddressRefused)?;
+    let is_secure = uri.scheme() == Some(&Scheme::HTTPS);
+    let is_plain = uri.scheme() == Some(&Scheme::HTTP);
+    let may_ask = is_secure || (is_plain && names_loopback(host));
+    if !may_ask || authority.as_str().contains('@') || url.contains('#') {
+        return Err(FetchError::AddressRefused);
+    }
+    Ok(uri)
+}
+
+/// Whether a URL's host is loopback by its very text.
+pub(crate) fn names_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let is_loopback = bare
+        .parse::<IpAddr>()
+        .is_ok_and(|address| address.is_loopback());
+    is_loopback || host.eq_ignore_ascii_case("localhost")
+}
+
+impl AddressPolicy {
+    /// Whether an address that `host` resolved to may be asked.
+    pub(crate) fn allows(self, host: &str, address: IpAddr) -> bool {
+        match class(address) {
+            Class::Public => true,
+            // A public name that resolves to loopback is an attack (DNS rebinding).
+            Class::Loopback => names_loopback(host),
+            Class::Private => self == Self::PublicAndPrivate,
+            Class::Special => false,
+        }
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Class {
+    Public,
+    Loopback,
+    Private,
+    Special,
+}
+
+fn class(address: IpAddr) -> Class {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => class_v4(v4),
+        IpAddr::V6(v6) => class_v6(v6),
+    }
+}
+
+fn class_v4(address: Ipv4Addr) -> Class {
+    let [a, b, c, _] = address.octets();
+    if address.is_loopback() {
+        Class::Loopback
+    } else if address.is_private() || (a == 100 && b & 0xc0 == 64) {
+        // RFC 1918; RFC 6598 shared space of carriers.
+        Class::Private
+    } else if a == 0
+        || address.is_link_local()
+        || address.is_broadcast()
+        || address.is_multicast()
+        || address.is_documentation()
+        || (a == 192 && b == 0 && c == 0)
+        || (a == 198 && b & 0xfe == 18)
+        || a >= 240
+    {
+        Class::Special
+    } else {
+        Class::Public
+    }
+}
+
+fn class_v6(address: Ipv6Addr) -> Class {
+    let [a, b, c, d, e, f, g, h] = address.segments();
+    let embedded = |high: u16, low: u16| {
+        let [[a, b], [c, d]] = [high.to_be_bytes(), low.to_be_bytes()];
+        class_v4(Ipv4Addr::new(a, b, c, d))
+    };
+    if address.is_loopback() {
+        Class::Loopback
+    } else if a & 0xfe00 == 0xfc00 {
+        Class::Private
+    } else if [a, b, c, d, e, f] == [0; 6] {
+        // Unspecified, and the long gone IPv4-compatible addresses.
+        Class::Special
+    } else if [a, b, c, d, e, f] == [0x64, 0xff9b, 0, 0, 0, 0] {
+        // NAT64 leads to the IPv4 address inside.
+        embedded(g, h)
+    } else if a == 0x2002 {
+        // So does 6to4.
+        embedded(b, c)
+    } else if a & 0xe000 == 0x2000 && !(a == 0x2001 && (b == 0 || b == 0xdb8)) {
+        // Global unicast without Teredo and documentation.
+        Class::Public
+    } else {
+        Class::Special
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_https_or_loopback() {
+        let check = |url: &str, expected: bool| {
+            assert_eq!(check_url(url).is_ok(), expected, "{url}");
+        };
+        check("https://as.example/jwks", true);
+        check("https://10.0.0.1/jwks", true); // the resolver judges addresses
+        check("http://127.0.0.1:8080/jwks", true);
+        check("http://localhost/jwks", true);
+        check("http://[::1]:1/jwks", true);
+        check("http://as.example/jwks", false);
+        check("http://localhost.evil.example/", false);
+        check("http://127.0.0.1.evil.example/", false);
+        check("https://user:pass@as.example/", false);
+        check("https://as.example/#fragment", false);
+        check("file:///etc/passwd", false);
+        check("/relative", false);
+        check("", false);
+    }
+
+    #[test]
+    fn addresses_inside_are_refused() {
+        let check = |address: &str, host: &str, public: bool, private: bool| {
+            let parsed: IpAddr = address.parse().unwrap();
+            assert_eq!(
+                AddressPolicy::Public.allows(host, parsed),
+                public,
+                "{address}"
+            );
+            let lenient = AddressPolicy::PublicAndPrivate;
+            assert_eq!(lenient.allows(host, parsed), private, "{address}");
+        };
+        check("93.184.216.34", "as.example", true, true);
+        check("2606:2800:220:1::1", "as.example", true, true);
+        check("127.0.0.1", "as.example", false, false);
+        check("127.0.0.1", "127.0.0.1", true, true);
+        check("::1", "localhost", true, true);
+        check("::ffff:127.0.0.1", "as.example", false, false);
+        for inside in [
+            "10.0.0.1",
+            "172.16.0.1",
+            "192.168.1.1",
+            "100.64.0.1",
+            "fd00::1",
+        ] {
+            check(inside, "as.example", false, true);
+        }
+        check("64:ff9b::10.0.0.1", "as.example", false, true);
+        check("2002:a00:1::", "as.example", false, true);
+        for never in [
+            "169.254.169.254",
+            "fe80::1",
+            "0.0.0.0",
+            "::",
+            "255.255.255.255",
+            "224.0.0.1",
+            "::ffff:169.254.169.254",
+            "192.0.0.1",
+            "198.18.0.1",
+            "240.0.0.1",
+            "ff02::1",
+            "2001:db8::1",
+            "::10.0.0.1",
+            "64:ff9b::169.254.169.254",
+        ] {
+            check(never, "as.example", false, false);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Where a provider's keys are: OpenID Connect Discovery and RFC 8414 metadata.
+
+use serde::Deserialize;
+
+use super::address::check_url;
+use super::http::FetchError;
+
+/// What is read of a metadata document.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct Metadata {
+    issuer: String,
+    pub(crate) jwks_uri: String,
+    pub(crate) introspection_endpoint: Option<String>,
+    pub(crate) token_endpoint: Option<String>,
+}
+
+/// The two places where an issuer's metadata may be, the more common one first.
+pub(crate) fn metadata_urls(issuer: &str) -> Vec<String> {
+    let base = issuer.trim_end_matches('/');
+    let oidc = format!("{base}/.well-known/openid-configuration");
+    // RFC 8414 §3.1: the well-known part goes between host and path.
+    let host_end = base.find("://").map_or(0, |scheme| scheme + 3);
+    let path_start = base
+        .get(host_end..)
+        .and_then(|rest| rest.find('/'))
+        .map(|at| host_end + at);
+    let (host, path) = base.split_at(path_start.unwrap_or(base.len()));
+    vec![
+        oidc,
+        format!("{host}/.well-known/oauth-authorization-server{path}"),
+    ]
+}
+
+/// Reads a document and holds it to the issuer that was asked for.
+///
+/// A document that names another issuer is a mix-up or an attack (RFC 8414 §3.3).
+pub(crate) fn parse(json: &[u8], issuer: &str) -> Result<Metadata, FetchError> {
+    let metadata: Metadata =
+        serde_json::from_slice(json).map_err(|_| FetchError::Invalid("malformed metadata"))?;
+    if metadata.issuer != issuer {
+        return Err(FetchError::Invalid("metadata of another issuer"));
+    }
+    check_url(&metadata.jwks_uri)?;
+    Ok(metadata)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_is_looked_for_in_two_places() {
+        let check = |issuer: &str, rfc_8414: &str| {
+            let urls = metadata_urls(issuer);
+            let base = issuer.trim_end_matches('/');
+            assert_eq!(
+                urls,
+                [
+                    format!("{base}/.well-known/openid-configuration"),
+                    rfc_8414.into()
+                ]
+            );
+        };
+        let known = ".well-known/oauth-authorization-server";
+        check("https://as.example", &format!("https://as.example/{known}"));
+        check(
+            "https://as.example/",
+            &format!("https://as.example/{known}"),
+        );
+        check(
+            "https://as.example/tenant/1",
+            &format!("https://as.example/{known}/tenant/1"),
+        );
+    }
+
+    #[test]
+    fn documents_are_held_to_their_issuer() {
+        let check = |json: &str, expected: bool| {
+            assert_eq!(
+                parse(json.as_bytes(), "https://as.example").is_ok(),
+                expected,
+                "{json}"
+            );
+        };
+        check(
+            r#"{"issuer":"https://as.example","jwks_uri":"https://as.example/jwks"}"#,
+            true,
+        );
+        check(
+            r#"{"issuer":"https://as.example/","jwks_uri":"https://as.example/jwks"}"#,
+            false,
+        );
+        check(
+            r#"{"issuer":"https://evil.example","jwks_uri":"https://as.example/jwks"}"#,
+            false,
+        );
+        check(
+            r#"{"issuer":"https://as.example","jwks_uri":"http://as.example/jwks"}"#,
+            false,
+        );
+        check(
+            r#"{"issuer":"https://as.example","jwks_uri":"file:///etc/passwd"}"#,
+            false,
+        );
+        check(r#"{"issuer":"https://as.example"}"#, false);
+        check(
+            r#"{"issuer":"https://as.example","issuer":"x","jwks_uri":"https://a/"}"#,
+            false,
+        );
+        check("<html>", false);
+    }
+}

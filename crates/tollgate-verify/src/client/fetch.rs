@@ -1,0 +1,169 @@
+//! Fetching metadata and keys: attempts, pauses, and what counts as an answer.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tollgate_jose::{JwkSet, JwkSetLimits};
+
+use super::address::check_url;
+use super::cache_control::freshness;
+use super::discovery::{self, Metadata};
+use super::http::{FetchError, FetchRequest, FetchResponse, HttpClient};
+use super::settings::CacheSettings;
+use crate::keys::KeyRing;
+
+/// The first pause before another attempt; it doubles, and is shortened at random.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Where keys come from.
+#[derive(Debug, Clone)]
+pub(crate) enum Origin {
+    Issuer {
+        issuer: String,
+        metadata_url: Option<String>,
+    },
+    Document {
+        jwks_uri: String,
+    },
+}
+
+pub(crate) struct Fetcher {
+    pub(crate) origin: Origin,
+    settings: CacheSettings,
+    http: Arc<dyn HttpClient>,
+    /// Metadata once found; dropped when the keys are not where it says.
+    metadata: Mutex<Option<(Metadata, Instant)>>,
+    fetches: AtomicU64,
+}
+
+impl Fetcher {
+    pub(crate) fn new(origin: Origin, settings: CacheSettings, http: Arc<dyn HttpClient>) -> Self {
+        Self {
+            origin,
+            settings,
+            http,
+            metadata: Mutex::default(),
+            fetches: AtomicU64::new(0),
+        }
+    }
+
+    /// Requests sent so far.
+    pub(crate) fn fetches(&self) -> u64 {
+        self.fetches.load(Ordering::Relaxed)
+    }
+
+    /// Fetches the keys, and how long they stay fresh by the provider's word.
+    ///
+    /// An answer without a single usable key is a failure: it must not replace good keys.
+    pub(crate) fn fetch(&self) -> Result<(KeyRing, Option<Duration>), FetchError> {
+        let deadline = Instant::now() + self.settings.timeout;
+        let mut attempt = 0;
+        loop {
+            let error = match self.fetch_once(deadline) {
+                Ok(keys) => return Ok(keys),
+                Err(error) => error,
+            };
+            let pause = jittered(PAUSE.saturating_mul(1 << attempt.min(6)));
+            let is_worth_it = matches!(
+                error,
+                FetchError::Failed(_) | FetchError::TimedOut | FetchError::Status(429 | 500..)
+            );
+            let has_time = Instant::now() + pause < deadline;
+            if attempt == self.settings.retries || !is_worth_it || !has_time {
+                return Err(error);
+            }
+            thread::sleep(pause);
+            attempt += 1;
+        }
+    }
+
+    /// The metadata of the issuer, for those who look for other endpoints.
+    pub(crate) fn metadata(&self, deadline: Instant) -> Result<Metadata, FetchError> {
+        let Origin::Issuer {
+            issuer,
+            metadata_url,
+        } = &self.origin
+        else {
+            return Err(FetchError::Invalid("no metadata known"));
+        };
+        let mut kept = self.metadata.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((metadata, until)) = kept.as_ref()
+            && Instant::now() < *until
+        {
+            return Ok(metadata.clone());
+        }
+        let urls = metadata_url
+            .clone()
+            .map_or_else(|| discovery::metadata_urls(issuer), |u| vec![u]);
+        let mut last = FetchError::Invalid("no metadata");
+        for url in urls {
+            match self.get(&url, deadline) {
+                Ok(response) => {
+                    let metadata = discovery::parse(&response.body, issuer)?;
+                    let ttl = freshness(&response).unwrap_or(self.settings.ttl);
+                    let ttl = ttl.max(self.settings.ttl_min).min(self.settings.ttl_max);
+                    *kept = Some((metadata.clone(), Instant::now() + ttl));
+                    return Ok(metadata);
+                }
+                Err(error @ FetchError::Status(400..=499)) => last = error,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(last)
+    }
+
+    fn fetch_once(&self, deadline: Instant) -> Result<(KeyRing, Option<Duration>), FetchError> {
+        let jwks_uri = match &self.origin {
+            Origin::Document { jwks_uri } => jwks_uri.clone(),
+            Origin::Issuer { .. } => self.metadata(deadline)?.jwks_uri,
+        };
+        let response = self.get(&jwks_uri, deadline).inspect_err(|_| {
+            *self.metadata.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        })?;
+        let CacheSettings {
+            bytes_max,
+            keys_max,
+            ..
+        } = self.settings;
+        let set = JwkSet::from_slice_within(
+            &response.body,
+            &JwkSetLimits {
+                bytes_max,
+                keys_max,
+            },
+        )
+        .map_err(|_| FetchError::Invalid("malformed key set"))?;
+        let ring = KeyRing::from_jwk_set(&set);
+        if ring.len() == 0 {
+            return Err(FetchError::Invalid("no usable key"));
+        }
+        Ok((ring, freshness(&response)))
+    }
+
+    fn get(&self, url: &str, deadline: Instant) -> Result<FetchResponse, FetchError> {
+        check_url(url)?;
+        let timeout = deadline.saturating_duration_since(Instant::now());
+        if timeout.is_zero() {
+            return Err(FetchError::TimedOut);
+        }
+        self.fetches.fetch_add(1, Ordering::Relaxed);
+        let request = FetchRequest::new(url, self.settings.bytes_max, timeout);
+        let response = self.http.fetch(&request)?;
+        if response.status != 200 {
+            return Err(FetchError::Status(response.status));
+        }
+        if response.body.len() > self.settings.bytes_max {
+            return Err(FetchError::TooLarge);
+        }
+        Ok(response)
+    }
+}
+
+/// Between half of a pause and all of it, so that many verifiers do not come back at once.
+fn jittered(pause: Duration) -> Duration {
+    let random = RandomState::new().hash_one(0_u8) % 512;
+    pause / 2 + pause.mul_f64(f64::from(u16::try_from(random).unwrap_or(0)) / 1024.0)
+}

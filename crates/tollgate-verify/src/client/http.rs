@@ -1,0 +1,112 @@
+//! What the client side needs of HTTP: one small trait, to be replaced at will.
+
+use std::fmt;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+/// A request to a provider.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct FetchRequest {
+    /// Where to; judged already, except for what the name resolves to.
+    pub url: String,
+    /// A form body; then the method is POST, else GET.
+    pub form: Option<Zeroizing<String>>,
+    /// The value of `Authorization`.
+    pub authorization: Option<Zeroizing<String>>,
+    /// The value of `Accept`.
+    pub accept: &'static str,
+    /// Longest body to read; a longer one is [`FetchError::TooLarge`].
+    pub bytes_max: usize,
+    /// Time for all of it, from name resolution to the last byte.
+    pub timeout: Duration,
+}
+
+impl FetchRequest {
+    /// A GET for JSON.
+    #[must_use]
+    pub fn new(url: &str, bytes_max: usize, timeout: Duration) -> Self {
+        let accept = "application/json";
+        let (form, authorization) = (None, None);
+        Self {
+            url: url.to_owned(),
+            form,
+            authorization,
+            accept,
+            bytes_max,
+            timeout,
+        }
+    }
+}
+
+impl fmt::Debug for FetchRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FetchRequest")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A provider's answer.
+#[derive(Clone, Default)]
+pub struct FetchResponse {
+    /// Status code.
+    pub status: u16,
+    /// `Cache-Control`.
+    pub cache_control: Option<String>,
+    /// `Age`, in seconds.
+    pub age_seconds: Option<u64>,
+    /// `Content-Type`.
+    pub content_type: Option<String>,
+    /// `Retry-After`, where it is in seconds.
+    pub retry_after: Option<Duration>,
+    /// Body.
+    pub body: Vec<u8>,
+}
+
+impl fmt::Debug for FetchResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let len = self.body.len();
+        f.debug_struct("FetchResponse")
+            .field("status", &self.status)
+            .field("len", &len)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why there is no usable answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FetchError {
+    /// The URL or the address that its name resolves to may not be asked.
+    #[error("fetch: address refused")]
+    AddressRefused,
+    /// The body exceeds the limit.
+    #[error("fetch: answer too large")]
+    TooLarge,
+    /// No answer in time.
+    #[error("fetch: timed out")]
+    TimedOut,
+    /// The connection or the protocol failed.
+    #[error("fetch: {0}")]
+    Failed(Box<str>),
+    /// An answer other than 200.
+    #[error("fetch: status {0}")]
+    Status(u16),
+    /// The answer is not what it should be.
+    #[error("fetch: {0}")]
+    Invalid(&'static str),
+}
+
+/// Sends one request and waits for the answer.
+///
+/// It is called on a thread of its own, so it may block. It must not follow redirects: where a
+/// provider's keys are is not for a third party to say.
+pub trait HttpClient: Send + Sync + 'static {
+    /// Sends the request.
+    ///
+    /// # Errors
+    /// [`FetchError`] when there is no answer; an answer of any status is a success.
+    fn fetch(&self, request: &FetchRequest) -> Result<FetchResponse, FetchError>;
+}

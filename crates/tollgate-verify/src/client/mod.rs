@@ -1,0 +1,45 @@
+//! Keys over the network: discovery, key sets, caches; nothing of it is needed for fixed keys.
+
+mod address;
+mod cache_control;
+mod clock;
+mod discovery;
+mod fetch;
+pub(crate) mod flight;
+mod http;
+mod settings;
+pub(crate) mod source;
+pub(crate) mod stats;
+mod ureq_client;
+mod verify;
+
+use std::sync::{Arc, LazyLock};
+
+pub use address::AddressPolicy;
+pub use clock::{Clock, SystemClock};
+pub use http::{FetchError, FetchRequest, FetchResponse, HttpClient};
+pub use settings::CacheSettings;
+pub use source::{KeySource, KeySourceBuilder};
+pub use stats::{SourceStats, Stats};
+pub use ureq_client::{DefaultHttpClient, HttpSettings};
+
+/// One client, and so one pool of connections, for everybody who brings none.
+pub(crate) fn default_http_client() -> Arc<dyn HttpClient> {
+    static CLIENT: LazyLock<Arc<dyn HttpClient>> = LazyLock::new(|| {
+        match DefaultHttpClient::new(HttpSettings::default()) {
+            Ok(client) => Arc::new(client),
+            // The only failure is an unusable proxy, and there is none.
+            Err(error) => Arc::new(Broken(error)),
+        }
+    });
+    Arc::clone(&CLIENT)
+}
+
+/// Fails as its making did.
+struct Broken(FetchError);
+
+impl HttpClient for Broken {
+    fn fetch(&self, _: &FetchRequest) -> Result<FetchResponse, FetchError> {
+        Err(self.0.clone())
+    }
+}

@@ -1,0 +1,368 @@
+//! A provider's keys: fetched, kept, refreshed ahead, and never asked for more often than needed.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+
+use super::clock::{Clock, SystemClock};
+use super::fetch::{Fetcher, Origin};
+use super::flight::Flight;
+use super::http::HttpClient;
+use super::settings::CacheSettings;
+use super::stats::SourceStats;
+use crate::keys::KeyRing;
+
+/// A source of keys, shared by everything that is cloned from it or built on it.
+#[derive(Clone)]
+pub struct KeySource {
+    pub(crate) source: Arc<Source>,
+}
+
+/// A [`KeySource`] in the making.
+#[must_use]
+pub struct KeySourceBuilder {
+    origin: Origin,
+    settings: CacheSettings,
+    http: Option<Arc<dyn HttpClient>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl KeySource {
+    /// Finds the keys of an issuer by its metadata: OpenID Connect Discovery, else RFC 8414.
+    pub fn discovery(issuer: &str) -> KeySourceBuilder {
+        KeySourceBuilder::new(Origin::Issuer {
+            issuer: issuer.to_owned(),
+            metadata_url: None,
+        })
+    }
+
+    /// Finds the keys of an issuer by its metadata at an unusual place.
+    pub fn metadata_url(issuer: &str, url: &str) -> KeySourceBuilder {
+        let metadata_url = Some(url.to_owned());
+        KeySourceBuilder::new(Origin::Issuer {
+            issuer: issuer.to_owned(),
+            metadata_url,
+        })
+    }
+
+    /// Takes the keys from a JWK Set document.
+    pub fn jwks_url(url: &str) -> KeySourceBuilder {
+        KeySourceBuilder::new(Origin::Document {
+            jwks_uri: url.to_owned(),
+        })
+    }
+
+    /// Forgets the keys; the next token waits for fresh ones.
+    pub fn clear(&self) {
+        self.source.clear();
+    }
+
+    /// What the cache has done so far.
+    #[must_use]
+    pub fn stats(&self) -> SourceStats {
+        self.source.stats()
+    }
+}
+
+impl fmt::Debug for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("KeySource")
+            .field(&self.source.fetcher.origin)
+            .finish()
+    }
+}
+
+impl KeySourceBuilder {
+    fn new(origin: Origin) -> Self {
+        let (settings, clock) = (CacheSettings::default(), Arc::new(SystemClock::default()));
+        Self {
+            origin,
+            settings,
+            http: None,
+            clock,
+        }
+    }
+
+    /// Bounds and times.
+    pub fn settings(mut self, settings: CacheSettings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Asks through this client instead of the default one.
+    pub fn http(mut self, http: Arc<dyn HttpClient>) -> Self {
+        self.http = Some(http);
+        self
+    }
+
+    /// Takes the time from here.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The source. Nothing is fetched before the first token or `warm_up`.
+    #[must_use]
+    pub fn build(self) -> KeySource {
+        let Self {
+            origin,
+            settings,
+            http,
+            clock,
+        } = self;
+        let http = http.unwrap_or_else(super::default_http_client);
+        let fetcher = Fetcher::new(origin, settings, http);
+        let (current, control) = (ArcSwapOption::empty(), Mutex::default());
+        let counters = Counters::default();
+        let source = Source {
+            fetcher,
+            settings,
+            clock,
+            current,
+            control,
+            counters,
+        };
+        KeySource {
+            source: Arc::new(source),
+        }
+    }
+}
+
+pub(crate) struct Source {
+    fetcher: Fetcher,
+    settings: CacheSettings,
+    clock: Arc<dyn Clock>,
+    current: ArcSwapOption<Snapshot>,
+    control: Mutex<Control>,
+    counters: Counters,
+}
+
+/// The keys as one answer gave them, and until when they serve.
+pub(crate) struct Snapshot {
+    pub(crate) ring: KeyRing,
+    fetched_at: Duration,
+    refresh_at: Duration,
+    fresh_until: Duration,
+    serves_until: Duration,
+}
+
+#[derive(Default)]
+struct Control {
+    flight: Option<Flight>,
+    failed_at: Option<Duration>,
+    missed_at: Option<Duration>,
+}
+
+#[derive(Default)]
+struct Counters {
+    hits: AtomicU64,
+    misses: AtomicU64,
+    refreshes: AtomicU64,
+    failures: AtomicU64,
+}
+
+/// What a token finds.
+pub(crate) enum LookUp {
+    Ready(Arc<Snapshot>),
+    Wait(Flight),
+    Unavailable,
+}
+
+/// What to do when the keys at hand do not fit a token.
+pub(crate) enum AfterMiss {
+    /// There are newer keys already.
+    Retry,
+    Wait(Flight),
+    GiveUp,
+}
+
+impl Source {
+    /// The keys at hand, without any I/O, as long as they may serve.
+    pub(crate) fn at_hand(&self) -> Option<Arc<Snapshot>> {
+        let now = self.clock.elapsed();
+        self.current
+            .load_full()
+            .filter(|snapshot| now < snapshot.serves_until)
+    }
+
+    /// The keys for a token that has waited once already or not.
+    pub(crate) fn look_up(self: &Arc<Self>, has_waited: bool) -> LookUp {
+        let now = self.clock.elapsed();
+        let Some(snapshot) = self.current.load_full() else {
+            return self.wait_or(has_waited, now, LookUp::Unavailable);
+        };
+        if now < snapshot.fresh_until {
+            // Who has waited was counted as a miss already.
+            if !has_waited {
+                self.counters.hits.fetch_add(1, Ordering::Relaxed);
+            }
+            if now >= snapshot.refresh_at {
+                // Ahead of need: nobody waits for this one.
+                self.start(now);
+            }
+            return LookUp::Ready(snapshot);
+        }
+        let last_resort = if now < snapshot.serves_until {
+            LookUp::Ready(snapshot)
+        } else {
+            LookUp::Unavailable
+        };
+        self.wait_or(has_waited, now, last_resort)
+    }
+
+    /// A key was unknown or a signature did not match: the provider may have rotated its keys.
+    pub(crate) fn after_miss(self: &Arc<Self>, used: &Arc<Snapshot>) -> AfterMiss {
+        let now = self.clock.elapsed();
+        let mut control = self.lock();
+        if self
+            .current
+            .load()
+            .as_ref()
+            .is_some_and(|current| !Arc::ptr_eq(current, used))
+        {
+            return AfterMiss::Retry;
+        }
+        if let Some(flight) = &control.flight {
+            return AfterMiss::Wait(flight.clone());
+        }
+        let cools = |since: Option<Duration>| {
+            since.is_some_and(|since| now < since.saturating_add(self.settings.cool_down))
+        };
+        if cools(control.missed_at) || cools(control.failed_at) {
+            return AfterMiss::GiveUp;
+        }
+        control.missed_at = Some(now);
+        match self.launch(&mut control) {
+            Some(flight) => AfterMiss::Wait(flight),
+            None => AfterMiss::GiveUp,
+        }
+    }
+
+    /// Starts a refresh now, or joins the one in flight.
+    pub(crate) fn refresh(self: &Arc<Self>) -> Option<Flight> {
+        let mut control = self.lock();
+        control.flight.clone().or_else(|| self.launch(&mut control))
+    }
+
+    pub(crate) fn clear(&self) {
+        self.current.store(None);
+    }
+
+    pub(crate) fn stats(&self) -> SourceStats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let current = self.current.load_full();
+        let now = self.clock.elapsed();
+        SourceStats {
+            hits: read(&self.counters.hits),
+            misses: read(&self.counters.misses),
+            refreshes: read(&self.counters.refreshes),
+            failures: read(&self.counters.failures),
+            fetches: self.fetcher.fetches(),
+            age: current
+                .as_ref()
+                .map(|snapshot| now.saturating_sub(snapshot.fetched_at)),
+            keys: current.map_or(0, |snapshot| snapshot.ring.len()),
+        }
+    }
+
+    fn wait_or(self: &Arc<Self>, has_waited: bool, now: Duration, otherwise: LookUp) -> LookUp {
+        if has_waited {
+            return otherwise;
+        }
+        self.counters.misses.fetch_add(1, Ordering::Relaxed);
+        self.start(now).map_or(otherwise, LookUp::Wait)
+    }
+
+    /// Joins the refresh in flight or starts one, unless the last has just failed.
+    fn start(self: &Arc<Self>, now: Duration) -> Option<Flight> {
+        let mut control = self.lock();
+        if let Some(flight) = &control.flight {
+            return Some(flight.clone());
+        }
+        let cool_down = self.settings.cool_down;
+        if control
+            .failed_at
+            .is_some_and(|since| now < since.saturating_add(cool_down))
+        {
+            return None;
+        }
+        self.launch(&mut control)
+    }
+
+    /// Fetches on a thread of its own: waiters may be futures of any runtime, or threads.
+    fn launch(self: &Arc<Self>, control: &mut Control) -> Option<Flight> {
+        let flight = Flight::default();
+        let (source, landing) = (Arc::clone(self), flight.clone());
+        // The guard is made on the new thread: where there is none, it must not be dropped here,
+        // under the lock that it takes.
+        let work = move || {
+            let mut guard = LandOnDrop {
+                source,
+                flight: landing,
+                keys: None,
+            };
+            guard.keys = guard.source.fetcher.fetch().ok();
+        };
+        if thread::Builder::new()
+            .name("tollgate-keys".into())
+            .spawn(work)
+            .is_err()
+        {
+            control.failed_at = Some(self.clock.elapsed());
+            return None;
+        }
+        control.flight = Some(flight.clone());
+        Some(flight)
+    }
+
+    fn finish(&self, keys: Option<(KeyRing, Option<Duration>)>) {
+        let now = self.clock.elapsed();
+        let mut control = self.lock();
+        control.flight = None;
+        control.failed_at = if keys.is_some() { None } else { Some(now) };
+        let Some((ring, freshness)) = keys else {
+            self.counters.failures.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        let CacheSettings {
+            ttl,
+            ttl_min,
+            ttl_max,
+            max_stale,
+            ..
+        } = self.settings;
+        let ttl = freshness.unwrap_or(ttl).max(ttl_min).min(ttl_max);
+        let fresh_until = now.saturating_add(ttl);
+        self.current.store(Some(Arc::new(Snapshot {
+            ring,
+            fetched_at: now,
+            refresh_at: now.saturating_add(ttl.saturating_mul(4) / 5),
+            fresh_until,
+            serves_until: fresh_until.saturating_add(max_stale),
+        })));
+        self.counters.refreshes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Control> {
+        // Whatever panicked, the state under the lock is whole.
+        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Records the outcome and lets the waiters go, also when the client panicked.
+struct LandOnDrop {
+    source: Arc<Source>,
+    flight: Flight,
+    keys: Option<(KeyRing, Option<Duration>)>,
+}
+
+impl Drop for LandOnDrop {
+    fn drop(&mut self) {
+        self.source.finish(self.keys.take());
+        self.flight.land();
+    }
+}

@@ -1,0 +1,179 @@
+//! The default HTTP client: rustls with aws-lc-rs, no redirects, addresses judged as resolved.
+
+use std::fmt;
+use std::io::Read as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Uri;
+use ureq::config::Config;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::{Agent, Proxy};
+
+use super::address::AddressPolicy;
+use super::http::{FetchError, FetchRequest, FetchResponse, HttpClient};
+
+/// Idle connections kept, in all and for one host.
+const IDLE_CONNECTIONS_MAX: usize = 10;
+
+/// The default [`HttpClient`].
+pub struct DefaultHttpClient {
+    agent: Agent,
+}
+
+/// Settings of the [`DefaultHttpClient`].
+#[derive(Debug, Default)]
+pub struct HttpSettings {
+    /// Which addresses may be asked.
+    pub addresses: AddressPolicy,
+    /// DER certificates to trust instead of the public roots.
+    pub roots: Option<Vec<Vec<u8>>>,
+    /// Proxy URL, for example `http://proxy.example:3128`. The environment is not consulted. The
+    /// proxy then resolves names, so the address policy applies to the proxy itself.
+    pub proxy: Option<String>,
+}
+
+impl DefaultHttpClient {
+    /// A client.
+    ///
+    /// # Errors
+    /// [`FetchError::Invalid`] for an unusable proxy URL.
+    pub fn new(settings: HttpSettings) -> Result<Self, FetchError> {
+        let proxy = settings.proxy.as_deref().map(Proxy::new).transpose();
+        let proxy = proxy.map_err(|_| FetchError::Invalid("proxy URL"))?;
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut tls = TlsConfig::builder().unversioned_rustls_crypto_provider(provider);
+        if let Some(roots) = settings.roots {
+            let certificates: Vec<Certificate<'static>> = roots
+                .iter()
+                .map(|der| Certificate::from_der(der).to_owned())
+                .collect();
+            tls = tls.root_certs(RootCerts::new_with_certs(&certificates));
+        }
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .proxy(proxy)
+            .tls_config(tls.build())
+            .max_idle_connections(IDLE_CONNECTIONS_MAX)
+            .max_idle_connections_per_host(IDLE_CONNECTIONS_MAX)
+            .user_agent(concat!("tollgate-verify/", env!("CARGO_PKG_VERSION")))
+            .build();
+        let resolver = JudgingResolver {
+            inner: DefaultResolver::default(),
+            policy: settings.addresses,
+        };
+        Ok(Self {
+            agent: Agent::with_parts(config, DefaultConnector::default(), resolver),
+        })
+    }
+}
+
+impl fmt::Debug for DefaultHttpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DefaultHttpClient")
+    }
+}
+
+impl HttpClient for DefaultHttpClient {
+    fn fetch(&self, request: &FetchRequest) -> Result<FetchResponse, FetchError> {
+        let sent = match &request.form {
+            Some(form) => {
+                let mut post = self
+                    .agent
+                    .post(&request.url)
+                    .header("accept", request.accept);
+                if let Some(authorization) = &request.authorization {
+                    post = post.header("authorization", authorization.as_str());
+                }
+                post.config()
+                    .timeout_global(Some(request.timeout))
+                    .build()
+                    .content_type("application/x-www-form-urlencoded")
+                    .send(form.as_str())
+            }
+            None => self
+                .agent
+                .get(&request.url)
+                .header("accept", request.accept)
+                .config()
+                .timeout_global(Some(request.timeout))
+                .build()
+                .call(),
+        };
+        let response = sent.map_err(|error| describe(&error))?;
+        read(response, request.bytes_max)
+    }
+}
+
+fn read(
+    response: http::Response<ureq::Body>,
+    bytes_max: usize,
+) -> Result<FetchResponse, FetchError> {
+    let (head, body) = response.into_parts();
+    let header = |name: &str| Some(head.headers.get(name)?.to_str().ok()?.to_owned());
+    let seconds = |name: &str| header(name)?.trim().parse::<u64>().ok();
+    // One byte more than allowed tells a body that fits from one that was cut.
+    let limit = u64::try_from(bytes_max)
+        .unwrap_or(u64::MAX)
+        .saturating_add(1);
+    let mut bytes = Vec::new();
+    let mut reader = body.into_with_config().limit(u64::MAX).reader().take(limit);
+    reader
+        .read_to_end(&mut bytes)
+        .map_err(|error| FetchError::Failed(error.to_string().into()))?;
+    if bytes.len() > bytes_max {
+        return Err(FetchError::TooLarge);
+    }
+    Ok(FetchResponse {
+        status: head.status.as_u16(),
+        cache_control: header("cache-control"),
+        age_seconds: seconds("age"),
+        content_type: header("content-type"),
+        retry_after: seconds("retry-after").map(Duration::from_secs),
+        body: bytes,
+    })
+}
+
+fn describe(error: &ureq::Error) -> FetchError {
+    match error {
+        ureq::Error::Timeout(_) => FetchError::TimedOut,
+        ureq::Error::HostNotFound => FetchError::AddressRefused,
+        other => FetchError::Failed(other.to_string().into()),
+    }
+}
+
+/// Resolves names and leaves out the addresses that may not be asked. The connection is made to
+/// an address judged here, so a name cannot resolve to another one in between.
+#[derive(Debug)]
+struct JudgingResolver {
+    inner: DefaultResolver,
+    policy: AddressPolicy,
+}
+
+impl Resolver for JudgingResolver {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let resolved = self.inner.resolve(uri, config, timeout)?;
+        let host = uri.host().unwrap_or_default();
+        let mut allowed = self.empty();
+        for address in resolved
+            .iter()
+            .filter(|address| self.policy.allows(host, address.ip()))
+        {
+            allowed.push(*address);
+        }
+        if allowed.is_empty() {
+            Err(ureq::Error::HostNotFound)
+        } else {
+            Ok(allowed)
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Finding the keys by the issuer's metadata.
+
+use serde_json::json;
+
+use super::fake::{
+    Fake, JWKS, METADATA, METADATA_8414, keys_answer, ok, raw, scene, scene_with, settings, status,
+};
+use crate::provider::{ISSUER, KEY, good, token};
+
+#[test]
+fn rfc_8414_is_the_second_place() {
+    let scene = scene();
+    scene.fake.answer(METADATA, status(404));
+    scene.fake.answer(METADATA_8414, Fake::metadata());
+    assert_eq!(scene.outcome(&token(&good())), "ok");
+    assert_eq!(scene.fake.requests(METADATA_8414), 1);
+}
+
+#[test]
+fn metadata_that_cannot_be_trusted_is_refused() {
+    for bad in [
+        ok(&json!({"issuer": "https://as.example/", "jwks_uri": JWKS})),
+        ok(&json!({"issuer": "https://evil.example", "jwks_uri": JWKS})),
+        ok(&json!({"issuer": ISSUER, "jwks_uri": "http://as.example/jwks"})),
+        ok(&json!({"issuer": ISSUER, "jwks_uri": "file:///etc/passwd"})),
+        ok(&json!({"issuer": ISSUER, "jwks_uri": 5})),
+        ok(&json!({"issuer": ISSUER})),
+        raw(b"[]"),
+        raw(b""),
+        status(500),
+    ] {
+        let scene = scene();
+        scene.fake.answer(METADATA, bad.clone());
+        assert_eq!(
+            scene.outcome(&token(&good())),
+            "keys_unavailable",
+            "{bad:?}"
+        );
+        assert_eq!(scene.fake.requests(JWKS), 0, "{bad:?}");
+        assert_eq!(scene.fake.requests(METADATA_8414), 0, "{bad:?}");
+    }
+}
+
+#[test]
+fn metadata_is_looked_up_again_when_the_keys_have_moved() {
+    let moved = "https://as.example/moved";
+    let scene = scene();
+    assert_eq!(scene.outcome(&token(&good())), "ok");
+    scene
+        .fake
+        .answer(METADATA, ok(&json!({"issuer": ISSUER, "jwks_uri": moved})));
+    scene.fake.answer(moved, keys_answer(&[&KEY]));
+    scene.fake.answer(JWKS, status(404));
+    scene.verifier.blocking().warm_up().unwrap();
+    assert_eq!(scene.fake.requests(moved), 0);
+    scene.verifier.blocking().warm_up().unwrap();
+    assert_eq!(
+        (scene.fake.requests(METADATA), scene.fake.requests(moved)),
+        (2, 1)
+    );
+}
+
+#[test]
+fn warming_up_says_when_it_could_not() {
+    let scene = scene_with(Fake::with_keys(&[]), settings());
+    let error = scene.verifier.blocking().warm_up().unwrap_err();
+    assert_eq!(error.code(), "keys_unavailable");
+    assert_eq!(
+        scene
+            .verifier
+            .verify_at(&token(&good()), crate::provider::NOW)
+            .unwrap_err(),
+        error
+    );
+}

@@ -1,0 +1,187 @@
+//! A provider in memory: scripted answers, counted requests, a clock moved by hand.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use serde_json::json;
+use tollgate_verify::client::{
+    CacheSettings, Clock, FetchError, FetchRequest, FetchResponse, HttpClient, KeySource,
+};
+use tollgate_verify::jose::SigningKey;
+use tollgate_verify::{UnixSeconds, Verifier};
+
+use crate::provider::{AUDIENCE, ISSUER, KEY, NOW, jwk_set};
+
+pub(crate) const METADATA: &str = "https://as.example/.well-known/openid-configuration";
+pub(crate) const METADATA_8414: &str = "https://as.example/.well-known/oauth-authorization-server";
+pub(crate) const JWKS: &str = "https://as.example/jwks";
+
+pub(crate) type Answer = Result<FetchResponse, FetchError>;
+
+/// The provider, as the HTTP client that reaches it.
+#[derive(Default)]
+pub(crate) struct Fake {
+    answers: Mutex<HashMap<String, Answer>>,
+    requests: Mutex<HashMap<String, u64>>,
+    gate: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Fake {
+    /// A provider with metadata and these keys.
+    pub(crate) fn with_keys(keys: &[&SigningKey]) -> Arc<Self> {
+        let fake = Self::default();
+        fake.answer(METADATA, Self::metadata());
+        fake.answer(JWKS, keys_answer(keys));
+        Arc::new(fake)
+    }
+
+    /// The metadata that points to the keys.
+    pub(crate) fn metadata() -> Answer {
+        ok(&json!({"issuer": ISSUER, "jwks_uri": JWKS}))
+    }
+
+    pub(crate) fn answer(&self, url: &str, answer: Answer) {
+        self.answers.lock().unwrap().insert(url.to_owned(), answer);
+    }
+
+    pub(crate) fn requests(&self, url: &str) -> u64 {
+        self.requests.lock().unwrap().get(url).copied().unwrap_or(0)
+    }
+
+    /// Makes requests wait until [`Fake::open`].
+    pub(crate) fn close(&self) {
+        *self.gate.lock().unwrap() = true;
+    }
+
+    pub(crate) fn open(&self) {
+        *self.gate.lock().unwrap() = false;
+        self.opened.notify_all();
+    }
+}
+
+impl HttpClient for Fake {
+    fn fetch(&self, request: &FetchRequest) -> Answer {
+        *self
+            .requests
+            .lock()
+            .unwrap()
+            .entry(request.url.clone())
+            .or_default() += 1;
+        let mut closed = self.gate.lock().unwrap();
+        while *closed {
+            closed = self.opened.wait(closed).unwrap();
+        }
+        drop(closed);
+        let answer = self.answers.lock().unwrap().get(&request.url).cloned();
+        answer.unwrap_or_else(|| status(404))
+    }
+}
+
+pub(crate) fn ok(body: &serde_json::Value) -> Answer {
+    raw(body.to_string().as_bytes())
+}
+
+pub(crate) fn raw(body: &[u8]) -> Answer {
+    Ok(FetchResponse {
+        status: 200,
+        body: body.to_vec(),
+        ..FetchResponse::default()
+    })
+}
+
+pub(crate) fn status(status: u16) -> Answer {
+    Ok(FetchResponse {
+        status,
+        ..FetchResponse::default()
+    })
+}
+
+pub(crate) fn keys_answer(keys: &[&SigningKey]) -> Answer {
+    ok(&serde_json::to_value(jwk_set(keys)).unwrap())
+}
+
+pub(crate) fn with_cache_control(answer: Answer, value: &str) -> Answer {
+    answer.map(|mut response| {
+        response.cache_control = Some(value.to_owned());
+        response
+    })
+}
+
+/// A clock that stands still until told.
+#[derive(Default)]
+pub(crate) struct HandClock(AtomicU64);
+
+impl HandClock {
+    pub(crate) fn advance(&self, by: Duration) {
+        self.0
+            .fetch_add(u64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for HandClock {
+    fn now(&self) -> UnixSeconds {
+        NOW
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// Settings without retries, whose pauses are real time.
+pub(crate) fn settings() -> CacheSettings {
+    let mut settings = CacheSettings::default();
+    settings.retries = 0;
+    settings
+}
+
+/// A provider, its clock and a verifier that discovers it.
+pub(crate) struct Scene {
+    pub(crate) fake: Arc<Fake>,
+    pub(crate) clock: Arc<HandClock>,
+    pub(crate) source: KeySource,
+    pub(crate) verifier: Verifier,
+}
+
+pub(crate) fn scene() -> Scene {
+    scene_with(Fake::with_keys(&[&KEY]), settings())
+}
+
+pub(crate) fn scene_with(fake: Arc<Fake>, settings: CacheSettings) -> Scene {
+    let clock = Arc::new(HandClock::default());
+    let source = KeySource::discovery(ISSUER)
+        .settings(settings)
+        .http(Arc::clone(&fake) as Arc<dyn HttpClient>)
+        .clock(Arc::clone(&clock) as Arc<dyn Clock>)
+        .build();
+    let verifier = verifier(&source, &clock);
+    Scene {
+        fake,
+        clock,
+        source,
+        verifier,
+    }
+}
+
+pub(crate) fn verifier(source: &KeySource, clock: &Arc<HandClock>) -> Verifier {
+    Verifier::builder()
+        .issuer(ISSUER)
+        .audience(AUDIENCE)
+        .key_source(source)
+        .clock(Arc::clone(clock) as Arc<dyn Clock>)
+        .build()
+        .unwrap()
+}
+
+impl Scene {
+    /// The code of the blocking verifier's answer.
+    pub(crate) fn outcome(&self, token: &str) -> &'static str {
+        let result = self.verifier.blocking().verify(token);
+        result
+            .as_ref()
+            .map_or_else(tollgate_verify::Error::code, |_| "ok")
+    }
+}

@@ -1,0 +1,231 @@
+//! When the provider is asked, and when it is left alone.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tollgate_verify::client::FetchError;
+use tollgate_verify::jose::{Algorithm, SigningKey};
+
+use super::fake::{
+    Answer, Fake, JWKS, METADATA, keys_answer, ok, raw, scene, scene_with, settings, status,
+    with_cache_control,
+};
+use crate::provider::{KEY, good, sign_with, token};
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn signed_by(key: &SigningKey) -> String {
+    sign_with(key, "at+jwt", good().to_string().as_bytes())
+}
+
+#[test]
+fn keys_are_fetched_once_and_kept() {
+    let scene = scene();
+    assert_eq!(scene.fake.requests(METADATA), 0);
+    for _ in 0..10 {
+        assert_eq!(scene.outcome(&token(&good())), "ok");
+    }
+    assert_eq!(
+        (scene.fake.requests(METADATA), scene.fake.requests(JWKS)),
+        (1, 1)
+    );
+    let stats = scene.source.stats();
+    assert_eq!(
+        (stats.hits, stats.misses, stats.refreshes, stats.failures),
+        (9, 1, 1, 0)
+    );
+    assert_eq!((stats.keys, stats.age), (1, Some(Duration::ZERO)));
+    assert!((stats.hit_ratio() - 0.9).abs() < 1e-9);
+}
+
+#[test]
+fn malformed_tokens_cause_no_requests() {
+    let scene = scene();
+    for bad in ["", "a.b.c", "tgat_opaque"] {
+        assert_eq!(scene.outcome(bad), "malformed");
+    }
+    let hmac = SigningKey::hmac(Algorithm::HS256, &[7; 32]).unwrap();
+    assert_eq!(scene.outcome(&signed_by(&hmac)), "alg_not_allowed");
+    assert_eq!(scene.fake.requests(METADATA), 0);
+}
+
+#[test]
+fn a_rotated_key_is_found_at_once_and_unknown_ones_cost_one_request_per_cool_down() {
+    let scene = scene();
+    assert_eq!(scene.outcome(&token(&good())), "ok");
+    let (_, new) = SigningKey::generate(Algorithm::ES256).unwrap();
+    scene.fake.answer(JWKS, keys_answer(&[&KEY, &new]));
+    assert_eq!(scene.outcome(&signed_by(&new)), "ok");
+    assert_eq!(scene.fake.requests(JWKS), 2);
+
+    let (_, foreign) = SigningKey::generate(Algorithm::ES256).unwrap();
+    let forged = signed_by(&foreign.with_kid(KEY.kid()));
+    let (_, foreign) = SigningKey::generate(Algorithm::ES256).unwrap();
+    for _ in 0..100 {
+        assert_eq!(scene.outcome(&signed_by(&foreign)), "key_not_found");
+        assert_eq!(scene.outcome(&forged), "signature");
+    }
+    assert_eq!(scene.fake.requests(JWKS), 2);
+    for round in 1..=3 {
+        scene.clock.advance(seconds(10));
+        for _ in 0..100 {
+            assert_eq!(scene.outcome(&signed_by(&foreign)), "key_not_found");
+            assert_eq!(scene.outcome(&forged), "signature");
+        }
+        assert_eq!(scene.fake.requests(JWKS), 2 + round);
+    }
+    assert_eq!(scene.outcome(&token(&good())), "ok");
+}
+
+/// Answers that bring no usable key.
+fn bad_answers() -> Vec<Answer> {
+    vec![
+        status(500),
+        status(429),
+        status(404),
+        status(302),
+        Err(FetchError::TimedOut),
+        raw(b""),
+        raw(b"<html>"),
+        raw(b"{}"),
+        ok(&json!({"keys": []})),
+        ok(&json!({"keys": [{"kty": "RSA", "n": "AQAB", "e": "AQ"}]})),
+        ok(&json!({"keys": vec![json!({}); 101]})),
+        raw(&vec![b' '; 256 * 1024 + 1]),
+    ]
+}
+
+#[test]
+fn good_keys_outlive_bad_answers_until_they_are_too_old() {
+    for bad in bad_answers() {
+        let scene = scene();
+        assert_eq!(scene.outcome(&token(&good())), "ok");
+        scene.fake.answer(JWKS, bad.clone());
+        scene.fake.answer(METADATA, status(500));
+        let requests = scene.fake.requests(JWKS);
+
+        scene.clock.advance(seconds(15 * 60));
+        for _ in 0..10 {
+            assert_eq!(scene.outcome(&token(&good())), "ok", "{bad:?}");
+        }
+        assert!(scene.fake.requests(JWKS) <= requests + 1, "{bad:?}");
+        // An unknown key does not get around the cool-down after a failure.
+        let (_, foreign) = SigningKey::generate(Algorithm::ES256).unwrap();
+        assert_eq!(scene.outcome(&signed_by(&foreign)), "key_not_found");
+        assert!(scene.fake.requests(JWKS) <= requests + 1, "{bad:?}");
+        assert_eq!(scene.source.stats().failures, 1, "{bad:?}");
+
+        scene.clock.advance(seconds(6 * 60 * 60));
+        assert_eq!(
+            scene.outcome(&token(&good())),
+            "keys_unavailable",
+            "{bad:?}"
+        );
+        scene.fake.answer(JWKS, keys_answer(&[&KEY]));
+        scene.fake.answer(METADATA, Fake::metadata());
+        assert_eq!(
+            scene.outcome(&token(&good())),
+            "keys_unavailable",
+            "cools down"
+        );
+        scene.clock.advance(seconds(10));
+        assert_eq!(scene.outcome(&token(&good())), "ok", "{bad:?}");
+    }
+}
+
+#[test]
+fn a_dead_provider_is_asked_once_per_cool_down() {
+    for bad in bad_answers() {
+        let scene = scene();
+        scene.fake.answer(JWKS, bad.clone());
+        for _ in 0..20 {
+            assert_eq!(
+                scene.outcome(&token(&good())),
+                "keys_unavailable",
+                "{bad:?}"
+            );
+        }
+        assert_eq!(scene.fake.requests(JWKS), 1, "{bad:?}");
+        scene.clock.advance(seconds(10));
+        assert_eq!(
+            scene.outcome(&token(&good())),
+            "keys_unavailable",
+            "{bad:?}"
+        );
+        assert_eq!(scene.fake.requests(JWKS), 2, "{bad:?}");
+    }
+}
+
+#[test]
+fn passing_failures_are_retried() {
+    let mut settings = settings();
+    settings.retries = 2;
+    let fake = Fake::with_keys(&[&KEY]);
+    fake.answer(JWKS, status(503));
+    let scene = scene_with(fake, settings);
+    assert_eq!(scene.outcome(&token(&good())), "keys_unavailable");
+    assert_eq!(scene.fake.requests(JWKS), 3);
+    // What will not get better is not tried again.
+    scene.clock.advance(seconds(10));
+    scene.fake.answer(JWKS, raw(b"<html>"));
+    assert_eq!(scene.outcome(&token(&good())), "keys_unavailable");
+    assert_eq!(scene.fake.requests(JWKS), 4);
+}
+
+#[test]
+fn freshness_is_the_providers_word_within_bounds() {
+    let check = |cache_control: &str, fresh_seconds: u64| {
+        let fake = Fake::with_keys(&[&KEY]);
+        fake.answer(
+            JWKS,
+            with_cache_control(keys_answer(&[&KEY]), cache_control),
+        );
+        let scene = scene_with(fake, settings());
+        assert_eq!(scene.outcome(&token(&good())), "ok");
+        // Just before four fifths nothing happens …
+        scene
+            .clock
+            .advance(seconds(fresh_seconds) * 4 / 5 - Duration::from_millis(1));
+        assert_eq!(scene.outcome(&token(&good())), "ok");
+        assert_eq!(scene.fake.requests(JWKS), 1, "{cache_control}");
+        // … at four fifths the keys are refreshed while they still serve …
+        scene.fake.close();
+        scene.clock.advance(Duration::from_millis(1));
+        assert_eq!(scene.outcome(&token(&good())), "ok");
+        scene.fake.open();
+        scene.verifier.blocking().warm_up().unwrap();
+        assert!(scene.fake.requests(JWKS) >= 2, "{cache_control}");
+        // … and once they are no longer fresh, the token waits for new ones.
+        let before = scene.fake.requests(JWKS);
+        scene.clock.advance(seconds(fresh_seconds));
+        assert_eq!(scene.outcome(&token(&good())), "ok");
+        assert_eq!(scene.fake.requests(JWKS), before + 1, "{cache_control}");
+    };
+    check("max-age=60", 60);
+    check("max-age=0", 1);
+    check("no-store", 1);
+    check("max-age=10000000", 24 * 60 * 60);
+    check("private", 15 * 60);
+}
+
+#[test]
+fn a_key_that_was_withdrawn_is_gone_after_the_refresh() {
+    let scene = scene();
+    assert_eq!(scene.outcome(&token(&good())), "ok");
+    let (_, new) = SigningKey::generate(Algorithm::ES256).unwrap();
+    scene.fake.answer(JWKS, keys_answer(&[&new]));
+    scene.clock.advance(seconds(15 * 60));
+    assert_eq!(scene.outcome(&token(&good())), "key_not_found");
+    assert_eq!(scene.outcome(&signed_by(&new)), "ok");
+}
+
+#[test]
+fn clearing_forgets() {
+    let scene = scene();
+    assert_eq!(scene.outcome(&token(&good())), "ok");
+    scene.verifier.clear();
+    assert_eq!(scene.outcome(&token(&good())), "ok");
+    assert_eq!(scene.fake.requests(JWKS), 2);
+}
