@@ -115,7 +115,8 @@ impl<S: Store> Handler for Api<S> {
         }
         let (parts, body) = request.into_parts();
         let mut call = Call::new(self, parts, context);
-        let mut response = match self.serve(route, body, &mut call).await {
+        // Boxed, so that what wraps this future moves a pointer and not its every state.
+        let mut response = match Box::pin(self.serve(route, body, &mut call)).await {
             Ok(response) => response,
             Err(refusal) => refusal.into_response(),
         };

@@ -52,7 +52,7 @@ pub(crate) async fn answer<S: Store>(
     let introspection = Introspection::new(visible, &api.issuer.settings().issuer);
     api.metrics.operation(Operation::Introspect, call.started);
     if wants_signed(call) {
-        return signed(api, &client, &introspection, call).await;
+        return Box::pin(signed(api, &client, &introspection, call)).await;
     }
     Ok(respond::json(StatusCode::OK, &introspection))
 }

@@ -148,7 +148,7 @@ async fn validate<S: Store>(
     demand.check(&live.record).map_err(Failure::Unmet)?;
     match live.record.usage {
         TokenUse::Access => Ok(live.record),
-        TokenUse::OneTime => consume(api, token, demand, call).await,
+        TokenUse::OneTime => Box::pin(consume(api, token, demand, call)).await,
     }
 }
 
