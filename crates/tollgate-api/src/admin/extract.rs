@@ -9,7 +9,7 @@ use std::{
 use axum::{
     body::Bytes,
     extract::{self, FromRequest, FromRequestParts, Request},
-    http::{header::CONTENT_TYPE, request::Parts},
+    http::{HeaderValue, header::CONTENT_TYPE, request::Parts},
 };
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned, de::Error as _,
@@ -44,22 +44,37 @@ impl<T: Send + Sync> FromRequestParts<T> for Origin {
     }
 }
 
-/// A JSON body; no body counts as `{}`.
+/// A JSON object in the body; no body counts as `{}`.
 pub(super) struct Json<T>(pub(super) T);
 
 impl<T: DeserializeOwned, U: Send + Sync> FromRequest<U> for Json<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &U) -> Result<Self, Failure> {
-        if request.headers().contains_key(CONTENT_TYPE) {
-            let axum::Json(value) = axum::Json::from_request(request, state).await?;
-            return Ok(Self(value));
-        }
+        let is_json = request.headers().get(CONTENT_TYPE).is_some_and(is_json);
         let body = Bytes::from_request(request, state).await?;
-        let text: &[u8] = if body.is_empty() { b"{}" } else { &body };
-        let axum::Json(value) = axum::Json::from_bytes(text)?;
-        Ok(Self(value))
+        let text: &[u8] = match body.trim_ascii() {
+            b"" => b"{}",
+            _ if !is_json => return Err(Failure::no_json()),
+            text => text,
+        };
+        // A struct would be read from an array too, members in the order of the source code.
+        if !text.starts_with(b"{") {
+            return Err(Failure::invalid("the body must be a JSON object"));
+        }
+        let value = serde_json::from_slice(text);
+        value
+            .map(Self)
+            .map_err(|error| Failure::invalid(error.to_string()))
     }
+}
+
+fn is_json(content_type: &HeaderValue) -> bool {
+    let media_type = content_type.as_bytes().split(|byte| *byte == b';').next();
+    media_type
+        .unwrap_or_default()
+        .trim_ascii()
+        .eq_ignore_ascii_case(b"application/json")
 }
 
 /// The query, each parameter at most once and none unknown.

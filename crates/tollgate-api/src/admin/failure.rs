@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use axum::{
     body::Body,
-    extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection},
+    extract::rejection::{BytesRejection, PathRejection, QueryRejection},
     http::{HeaderValue, StatusCode, header::WWW_AUTHENTICATE},
     response::{IntoResponse, Response},
 };
@@ -64,6 +64,15 @@ impl Failure {
             code,
             description: description.into(),
         }
+    }
+
+    pub(super) fn no_json() -> Self {
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        Self::refused(
+            status,
+            "invalid_request",
+            "the body must be application/json",
+        )
     }
 
     /// No token at all: RFC 6750 §3 leaves out the error then.
@@ -195,24 +204,15 @@ impl From<ProfileError> for Failure {
     }
 }
 
-/// What the extractors of axum refuse keeps its status where that is one that a client expects:
-/// 413 and 415. A body that does not fit is 400, not 422.
-fn rejected(status: StatusCode, description: String) -> Failure {
-    let status = match status {
-        StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
-        other => other,
-    };
-    Failure::refused(status, "invalid_request", description)
-}
-
+/// What the extractors of axum refuse keeps its status: 400 or 413.
 macro_rules! rejection {
     ($($rejection:ty),+) => {
         $(impl From<$rejection> for Failure {
             fn from(rejection: $rejection) -> Self {
-                rejected(rejection.status(), rejection.body_text())
+                Self::refused(rejection.status(), "invalid_request", rejection.body_text())
             }
         })+
     };
 }
 
-rejection!(JsonRejection, QueryRejection, PathRejection, BytesRejection);
+rejection!(QueryRejection, PathRejection, BytesRejection);

@@ -161,7 +161,8 @@ impl<S: Store> Issuer<S> {
                 return Err(AdminError::Conflict("client"));
             }
         }
-        self.caches.client_changed(&record.id);
+        // An earlier client of this identifier may be cached from another instance's time.
+        self.caches.clients.remove(&record.id);
         Ok(CreatedClient {
             record: Arc::new(record),
             secret,
