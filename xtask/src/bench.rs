@@ -24,6 +24,8 @@ use std::path::Path;
 #[derive(Clone, Copy)]
 pub(crate) struct Effort {
     repetitions: usize,
+    /// In how many of them latency is measured too.
+    latency_repetitions: usize,
     seconds: f64,
     /// Tokens that a run which spends them may spend.
     tokens: usize,
@@ -33,16 +35,21 @@ pub(crate) struct Effort {
 
 const FULL: Effort = Effort {
     repetitions: 5,
-    seconds: 3.0,
-    tokens: 200_000,
+    latency_repetitions: 3,
+    seconds: 2.0,
+    tokens: 150_000,
     stored: 1_000_000,
 };
 const QUICK: Effort = Effort {
     repetitions: 1,
+    latency_repetitions: 1,
     seconds: 1.0,
     tokens: 40_000,
     stored: 100_000,
 };
+
+/// The share of its own maximum at which the latency of a row is taken.
+const LATENCY_LOAD: f64 = 0.7;
 
 /// One row as measured.
 pub(crate) struct Measured {
@@ -51,9 +58,11 @@ pub(crate) struct Measured {
     /// Requests a second over those of the baseline, repetition by repetition.
     ratio: Option<Spread>,
     cpu_us: Spread,
+    /// The baseline's processor time over that of this row.
+    cpu_ratio: Option<Spread>,
     load_busy: f64,
-    /// Milliseconds at 70 % of this row's own maximum.
-    p99_ms: f64,
+    /// Milliseconds at [`LATENCY_LOAD`].
+    p99_ms: Spread,
 }
 
 /// Everything that a run measured.
@@ -61,7 +70,8 @@ pub(crate) struct Results {
     effort: Effort,
     connections: usize,
     machine: Machine,
-    baselines: BTreeMap<Baseline, Spread>,
+    /// Requests a second, and microseconds of processor time a request.
+    baselines: BTreeMap<Baseline, (Spread, Spread)>,
     rows: Vec<Measured>,
     /// p99 of health checks while RSA keys sign, and without, in milliseconds.
     beside_signing: (f64, f64),
@@ -112,29 +122,32 @@ fn measure(effort: Effort, machine: Machine, directory: &Path) -> Result<Results
     let clients = server.create_clients()?;
     let load = |row: &Row| Load::new(&server, &clients, row, CONNECTIONS);
 
-    let mut baselines: BTreeMap<Baseline, Vec<f64>> = BTreeMap::new();
+    let mut baselines: BTreeMap<Baseline, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
     let mut samples: Vec<rows::Samples> = ROWS.iter().map(|_| rows::Samples::default()).collect();
     for repetition in 0..effort.repetitions {
         println!("repetition {} of {}", repetition + 1, effort.repetitions);
         let mut now = BTreeMap::new();
         for baseline in Baseline::ALL {
             let report = load::baseline(&bare, baseline, CONNECTIONS, effort)?;
-            now.insert(baseline, report.per_second);
-            baselines
-                .entry(baseline)
-                .or_default()
-                .push(report.per_second);
+            let (per_second, cpu_us) = baselines.entry(baseline).or_default();
+            per_second.push(report.per_second);
+            cpu_us.push(report.server_cpu_us);
+            now.insert(baseline, report);
         }
         for (row, samples) in ROWS.iter().zip(&mut samples) {
-            samples.add(&load(row).run(effort)?, row, &now);
+            let report = load(row).run(effort)?;
+            samples.add(&report, row, &now);
+            if repetition < effort.latency_repetitions {
+                let rate = report.per_second * LATENCY_LOAD;
+                samples.add_latency(&load(row).run_at(rate, effort)?);
+            }
         }
     }
-    let mut rows = Vec::new();
-    for (row, samples) in ROWS.iter().zip(samples) {
-        let rate = samples.per_second().median * 0.7;
-        let p99_ms = load(row).run_at(rate, effort)?.p99_us / 1e3;
-        rows.push(samples.measured(row, p99_ms));
-    }
+    let rows = ROWS
+        .iter()
+        .zip(samples)
+        .map(|(row, samples)| samples.measured(row))
+        .collect();
     let beside_signing = load::beside_signing(&server, &clients, effort)?;
     drop((bare, server));
     Ok(Results {
@@ -143,7 +156,7 @@ fn measure(effort: Effort, machine: Machine, directory: &Path) -> Result<Results
         machine,
         baselines: baselines
             .into_iter()
-            .map(|(name, list)| (name, Spread::of(list)))
+            .map(|(name, (speed, cpu))| (name, (Spread::of(speed), Spread::of(cpu))))
             .collect(),
         rows,
         beside_signing,

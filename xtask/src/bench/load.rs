@@ -85,6 +85,7 @@ pub(crate) fn baseline(
     command
         .args([scenario, "--path", path])
         .arg(format!("--url=http://{}", bare.address));
+    command.arg(format!("--pid={}", bare.pid()));
     report(command.arg(format!("--connections={connections}")))
 }
 

@@ -49,6 +49,11 @@ impl Bare {
         wait_for(address, "/", START)?;
         Ok(bare)
     }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
 }
 
 impl Drop for Bare {
@@ -122,8 +127,8 @@ impl Tollgate {
             command.args(["client", "create", "--json", "--id", client.id()]);
             command
                 .args(client.options())
-                .env("TOLLGATE_ADMIN_URL", self.admin_url()?);
-            command.env("TOLLGATE_ADMIN_TOKEN_FILE", self.admin_token_file()?);
+                .arg("--data-dir")
+                .arg(self.data());
             let text = output(&mut command)?;
             let created: serde_json::Value = serde_json::from_str(text.trim())?;
             let secret = created
@@ -147,25 +152,6 @@ impl Tollgate {
             bail!("the server ended with {status}");
         }
         Ok(())
-    }
-
-    fn admin(&self, member: &str) -> Result<String> {
-        let text = fs::read_to_string(self.data().join("admin.json"))?;
-        let admin: serde_json::Value = serde_json::from_str(&text)?;
-        let value = admin.get(member).and_then(serde_json::Value::as_str);
-        Ok(value
-            .with_context(|| format!("admin.json has no {member}"))?
-            .to_owned())
-    }
-
-    fn admin_url(&self) -> Result<String> {
-        self.admin("url")
-    }
-
-    fn admin_token_file(&self) -> Result<PathBuf> {
-        let file = self.directory.join("admin-token");
-        fs::write(&file, self.admin("token")?)?;
-        Ok(file)
     }
 
     /// Where its store is.

@@ -173,33 +173,40 @@ pub(crate) struct Samples {
     per_second: Vec<f64>,
     ratio: Vec<f64>,
     cpu_us: Vec<f64>,
+    cpu_ratio: Vec<f64>,
     load_busy: Vec<f64>,
+    p99_ms: Vec<f64>,
 }
 
 impl Samples {
     /// Adds one repetition, with the baselines measured beside it.
-    pub(crate) fn add(&mut self, report: &Report, row: &Row, now: &BTreeMap<Baseline, f64>) {
+    pub(crate) fn add(&mut self, report: &Report, row: &Row, now: &BTreeMap<Baseline, Report>) {
         self.per_second.push(report.per_second);
         self.cpu_us.push(report.server_cpu_us);
         self.load_busy.push(report.load_busy);
         if let Some(beside) = row.wanted.and_then(|(baseline, _)| now.get(&baseline)) {
-            self.ratio.push(report.per_second / beside);
+            self.ratio.push(report.per_second / beside.per_second);
+            self.cpu_ratio
+                .push(beside.server_cpu_us / report.server_cpu_us);
         }
     }
 
-    pub(crate) fn per_second(&self) -> Spread {
-        Spread::of(self.per_second.clone())
+    /// Adds a run at a fixed rate.
+    pub(crate) fn add_latency(&mut self, report: &Report) {
+        self.p99_ms.push(report.p99_us / 1e3);
     }
 
-    /// The row, once its latency is known too.
-    pub(crate) fn measured(self, row: &'static Row, p99_ms: f64) -> Measured {
+    /// The row.
+    pub(crate) fn measured(self, row: &'static Row) -> Measured {
+        let some = |list: Vec<f64>| (!list.is_empty()).then(|| Spread::of(list));
         Measured {
             row,
-            per_second: self.per_second(),
-            ratio: (!self.ratio.is_empty()).then(|| Spread::of(self.ratio)),
+            per_second: Spread::of(self.per_second),
+            ratio: some(self.ratio),
             cpu_us: Spread::of(self.cpu_us),
+            cpu_ratio: some(self.cpu_ratio),
             load_busy: Spread::of(self.load_busy).greatest,
-            p99_ms,
+            p99_ms: Spread::of(self.p99_ms),
         }
     }
 }
