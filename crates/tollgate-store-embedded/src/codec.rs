@@ -142,6 +142,14 @@ pub(crate) fn read_number_row(key: &[u8], row: &[u8]) -> Result<u64, Damaged> {
     Ok(number)
 }
 
+/// The row that each commit carries: its number, so that a hole in the journal shows, and a lower
+/// bound of the engine's sequence number, which the journal itself does not protect.
+pub(crate) fn tick_row(tick: u64, sequence: u64) -> Vec<u8> {
+    let mut row = RowWriter::new();
+    row.number(tick).number(sequence);
+    row.seal(crate::keys::TICK)
+}
+
 /// A row that holds a JSON document: for what is small in number and read at start alone.
 pub(crate) fn json_row<T: serde::Serialize>(key: &[u8], value: &T) -> Result<Vec<u8>, StoreError> {
     let text = serde_json::to_vec(value)

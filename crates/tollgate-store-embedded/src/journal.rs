@@ -121,15 +121,7 @@ impl Replay {
             return Err("has batches out of order");
         }
         self.sequence = Some(sequence);
-        let Some(row) = tick_row else {
-            // Only the making of the store is without a number.
-            let made = self.tick.is_none();
-            return if made {
-                Ok(())
-            } else {
-                Err("has a batch without a number")
-            };
-        };
+        let row = tick_row.ok_or("has a batch without a number")?;
         let mut row = RowReader::open(keys::TICK, row).map_err(|_| "has a damaged number")?;
         let numbers = row.number().and_then(|tick| Ok((tick, row.number()?)));
         let (tick, floor) = numbers.map_err(|_| "has a damaged number")?;

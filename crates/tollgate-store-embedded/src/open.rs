@@ -144,6 +144,8 @@ fn create(config: &EmbeddedConfig, directory: &Path) -> Result<(), OpenError> {
         let mut batch = database.batch();
         let row = codec::number_row(keys::FORMAT, u64::from(FORMAT));
         batch.insert(&keyspaces.meta, keys::FORMAT, row);
+        let tick = codec::tick_row(0, database.seqno());
+        batch.insert(&keyspaces.meta, keys::TICK, tick);
         batch
             .durability(Some(PersistMode::SyncAll))
             .commit()

@@ -15,7 +15,7 @@ use tollgate_store::StoreError;
 use crate::{
     active::ActiveCounts,
     admin::Office,
-    codec::RowWriter,
+    codec,
     engine::Engine,
     group::{Changes, Group},
     index::IndexChange,
@@ -229,7 +229,7 @@ impl Writer {
         batch.insert(
             &self.engine.meta,
             keys::TICK,
-            tick_row(tick, self.engine.database.seqno()),
+            codec::tick_row(tick, self.engine.database.seqno()),
         );
         // The engine applies a batch to its memory after it is synced, so that readers and later
         // groups never see what may not last.
@@ -327,14 +327,6 @@ fn evaluate(group: &mut Group<'_>, operation: Request) -> Option<Answer> {
         },
         Request::Administer(_) | Request::Close { .. } => None,
     }
-}
-
-/// The row that each commit carries: its number, so that a hole in the journal shows, and a lower
-/// bound of the engine's sequence number, which the journal itself does not protect.
-fn tick_row(tick: u64, sequence: u64) -> Vec<u8> {
-    let mut row = RowWriter::new();
-    row.number(tick).number(sequence);
-    row.seal(keys::TICK)
 }
 
 /// Says that nothing is written any more, should the thread die.

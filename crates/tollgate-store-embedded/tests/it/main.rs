@@ -2,7 +2,14 @@
 //! crash may do to it.
 #![allow(
     clippy::expect_used,
-    reason = "a fixture that cannot be set up fails its test"
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a helper that cannot go on fails its test"
 )]
 
 mod conformance;
+mod crash;
+mod damage;
+mod disk;
+mod opening;
+mod support;
