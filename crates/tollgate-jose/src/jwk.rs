@@ -157,9 +157,13 @@ impl Jwk {
             }
             Material::Oct(secret) => format!(r#"{{"k":"{}","kty":"oct"}}"#, b64::encode(secret)),
         });
-        let mut out = [0; 32];
-        out.copy_from_slice(digest::digest(&digest::SHA256, canonical.as_bytes()).as_ref());
-        out
+        sha256(canonical.as_bytes())
+    }
+
+    /// [`Jwk::thumbprint`] in base64url, as `kid` and `jkt` have it.
+    #[must_use]
+    pub fn thumbprint_base64url(&self) -> String {
+        b64::encode(&self.thumbprint())
     }
 
     /// The algorithm the key is bound to by `alg`, if any.
@@ -257,6 +261,18 @@ impl Serialize for Jwk {
         }
         wire.serialize(serializer)
     }
+}
+
+/// SHA-256 in base64url, as `ath` (RFC 9449), `x5t#S256` (RFC 8705) and PKCE's `S256` have it.
+#[must_use]
+pub fn sha256_base64url(bytes: &[u8]) -> String {
+    b64::encode(&sha256(bytes))
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+    out
 }
 
 /// The members read; everything else in the document is ignored.

@@ -43,7 +43,7 @@ pub use detached::Detached;
 pub use encode::{compact, encode_header};
 pub use error::{KeyError, ParseError, Part, SignError, VerifyError, Weakness};
 pub use header::{Header, KID_BYTES_MAX};
-pub use jwk::Jwk;
+pub use jwk::{Jwk, sha256_base64url};
 pub use key_set::{JwkSet, JwkSetLimits, KeySet, LookupError};
 pub use signing::{Pkcs8, RsaBits, SigningKey};
 pub use verifying::VerifyingKey;

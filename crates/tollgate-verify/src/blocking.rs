@@ -16,8 +16,10 @@ use std::fmt;
 
 use serde::de::DeserializeOwned;
 
+use crate::bound::check_binding;
 use crate::client::Stats;
 use crate::client::source::Source;
+use crate::dpop::Presented;
 use crate::error::Error;
 use crate::policy::{Binding, TokenType};
 use crate::token::{NoClaims, VerifiedToken};
@@ -65,6 +67,21 @@ impl<C: DeserializeOwned> Verifier<C> {
         let inner = &self.verifier.inner;
         let verified = inner.run_blocking(token, &TokenType::IdToken, Binding::Absent)?;
         check_id_token(&inner.policy, verified, nonce)
+    }
+
+    /// See [`crate::Verifier::verify_bound`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn verify_bound(
+        &self,
+        token: &str,
+        presented: &Presented<'_>,
+    ) -> Result<VerifiedToken<C>, Error> {
+        let inner = &self.verifier.inner;
+        let token_type = &inner.policy.token_type;
+        let verified = inner.run_blocking(token, token_type, Binding::Presented)?;
+        check_binding(&inner.dpop, verified, token, presented, inner.clock.now())
     }
 
     /// See [`crate::Verifier::warm_up`].

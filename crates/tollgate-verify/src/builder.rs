@@ -9,6 +9,7 @@ use tollgate_jose::{Algorithm, JwkSet, Limits, VerifyingKey};
 
 #[cfg(feature = "client")]
 use crate::client::KeySource;
+use crate::dpop::{Dpop, DpopSettings};
 use crate::error::BuildError;
 use crate::keys::KeyRing;
 use crate::policy::{Claim, Policy, TokenType};
@@ -48,6 +49,7 @@ pub struct VerifierBuilder<S, C = NoClaims> {
 struct Parts {
     policy: Policy,
     keys: Vec<Keys>,
+    dpop: Option<DpopSettings>,
     #[cfg(feature = "client")]
     clock: Option<Arc<dyn crate::client::Clock>>,
 }
@@ -117,12 +119,16 @@ impl<C: DeserializeOwned> VerifierBuilder<Ready, C> {
     /// # Errors
     /// [`BuildError`] for settings that contradict each other or defeat the purpose.
     pub fn build(self) -> Result<Verifier<C>, BuildError> {
-        let Parts { policy, keys, .. } = self.parts;
+        let Parts {
+            policy, keys, dpop, ..
+        } = self.parts;
+        let dpop = Dpop::new(dpop.unwrap_or_default()).map_err(|_| BuildError::NonceSecret)?;
         check(&policy)?;
         let inner = Inner {
             policy,
             keys,
             validators: self.validators,
+            dpop,
             #[cfg(feature = "client")]
             clock: self
                 .parts
@@ -273,6 +279,13 @@ impl<S, C> VerifierBuilder<S, C> {
         F: Fn(&VerifiedToken<C>) -> Result<(), Rejection> + Send + Sync + 'static,
     {
         self.validators.push(Box::new(validator));
+        self
+    }
+
+    /// How DPoP proofs are judged.
+    #[must_use]
+    pub fn dpop(mut self, settings: DpopSettings) -> Self {
+        self.parts.dpop = Some(settings);
         self
     }
 

@@ -1,5 +1,6 @@
 //! Why a token was refused, by cause.
 
+use crate::dpop::ProofError;
 use tollgate_jose::{Algorithm, LookupError, ParseError, VerifyError};
 
 /// A token that was not accepted.
@@ -57,6 +58,9 @@ pub enum Error {
     /// The token is bound to a key (`cnf`), and possession of it was not shown.
     #[error("verify token: key binding not proven")]
     KeyBinding,
+    /// The token is bound to a key, and the proof of possession that came with it does not count.
+    #[error("verify token: proof of possession: {0}")]
+    Proof(#[from] ProofError),
     /// The trusted keys could not be had.
     #[error("verify token: keys unavailable")]
     KeysUnavailable,
@@ -85,7 +89,7 @@ impl Error {
             Self::InvalidClaim(_) | Self::Rejected(_) => "invalid_claim",
             Self::CriticalHeader => "critical_header",
             Self::TokenType => "token_type",
-            Self::KeyBinding => "key_binding",
+            Self::KeyBinding | Self::Proof(_) => "key_binding",
             Self::KeysUnavailable => "keys_unavailable",
         }
     }
@@ -134,6 +138,9 @@ pub enum BuildError {
     /// A verifier for both could be handed a token made with a public key as the secret.
     #[error("build verifier: algorithms empty or symmetric and asymmetric mixed")]
     Algorithms,
+    /// The secret for DPoP nonces is shorter than 32 bytes.
+    #[error("build verifier: nonce secret too short")]
+    NonceSecret,
     /// More than 64 claims are required.
     #[error("build verifier: too many required claims")]
     RequiredClaims,

@@ -21,18 +21,22 @@
 
 #[cfg(feature = "client")]
 pub mod blocking;
+mod bound;
 mod builder;
 mod claims;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod danger;
+mod dpop;
 mod error;
+mod http_url;
 mod keys;
 mod policy;
 mod token;
 mod verifier;
 
 pub use builder::{Ready, VerifierBuilder, WantsAudience, WantsIssuer, WantsKeys};
+pub use dpop::{DpopSettings, Presented, Proof, ProofError};
 pub use error::{BuildError, Error};
 pub use policy::{Claim, TokenType};
 pub use token::{NoClaims, VerifiedToken};

@@ -76,6 +76,8 @@ impl TokenType {
 pub(crate) enum Binding {
     /// A bound token is refused: nothing was presented.
     Absent,
+    /// The caller checks what was presented against the claim.
+    Presented,
 }
 
 /// The rules for tokens, whoever issued them.

@@ -10,6 +10,7 @@ use tollgate_jose::Compact;
 use tollgate_protocol::UnixSeconds;
 
 use crate::builder::{VerifierBuilder, WantsIssuer};
+use crate::dpop::Dpop;
 use crate::error::Error;
 use crate::keys::KeyRing;
 use crate::policy::{Binding, Policy, Terms, TokenType, missing};
@@ -28,6 +29,7 @@ pub(crate) struct Inner<C> {
     /// The keys of each issuer, in the order of the policy's issuers.
     pub(crate) keys: Vec<Keys>,
     pub(crate) validators: Vec<Validator<C>>,
+    pub(crate) dpop: Dpop,
     #[cfg(feature = "client")]
     pub(crate) clock: Arc<dyn crate::client::Clock>,
     #[cfg(feature = "client")]

@@ -8,6 +8,8 @@ use serde::de::DeserializeOwned;
 use super::flight::Flight;
 use super::source::{AfterMiss, LookUp, Source};
 use super::stats::Stats;
+use crate::bound::check_binding;
+use crate::dpop::Presented;
 use crate::error::Error;
 use crate::policy::{Binding, TokenType};
 use crate::token::VerifiedToken;
@@ -76,6 +78,30 @@ impl<C: DeserializeOwned> Verifier<C> {
             .run(token, &TokenType::IdToken, Binding::Absent)
             .await?;
         check_id_token(&self.inner.policy, verified, nonce)
+    }
+
+    /// Verifies a token and the proof of possession that came with it, see
+    /// [`Verifier::verify_bound_at`].
+    ///
+    /// # Errors
+    /// As [`Verifier::verify_bound_at`] and [`Verifier::verify`].
+    pub async fn verify_bound(
+        &self,
+        token: &str,
+        presented: &Presented<'_>,
+    ) -> Result<VerifiedToken<C>, Error> {
+        let token_type = &self.inner.policy.token_type;
+        let verified = self
+            .inner
+            .run(token, token_type, Binding::Presented)
+            .await?;
+        check_binding(
+            &self.inner.dpop,
+            verified,
+            token,
+            presented,
+            self.inner.clock.now(),
+        )
     }
 
     /// Fetches the keys of every issuer now, so that the first token need not wait.

@@ -10,6 +10,7 @@
 
 mod allocations;
 mod batch;
+mod bound;
 mod claims;
 #[cfg(feature = "client")]
 mod client;
