@@ -84,5 +84,8 @@ pub(super) async fn require_token<S: Store>(
         (None, _) => Failure::no_token(),
         _ => Failure::wrong_token(),
     };
+    // Whoever has the right token is always heard. The others are noted in the audit log, but
+    // must not be able to fill it.
+    state.api.limits.note_failure(origin.ip, None)?;
     state.audited(&origin, Note::new("admin.refused"), Err(refused))
 }

@@ -15,7 +15,7 @@ use tollgate_issuer::{
 };
 use tollgate_web::profiling::ProfileError;
 
-use crate::{audit::AuditUnavailable, refusal::Refusal, respond};
+use crate::{audit::AuditUnavailable, limits::Limited, refusal::Refusal, respond};
 
 /// A request that is not answered as it wished.
 #[derive(Debug)]
@@ -180,6 +180,12 @@ impl From<OneTimeError> for Failure {
 impl From<RedeemError> for Failure {
     fn from(error: RedeemError) -> Self {
         Self::Shared(error.into())
+    }
+}
+
+impl From<Limited> for Failure {
+    fn from(limited: Limited) -> Self {
+        Self::Shared(limited.into())
     }
 }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tollgate_jose::Algorithm;
 use tollgate_protocol::{ClientId, UnixSeconds};
-use tollgate_store::{KeyRing, KeyRingChange, Store, StoreError};
+use tollgate_store::{KeyRing, KeyRingChange, Store, StoreError, StoredKey};
 
 use super::{
     JwksDocument, KeyView, Keys,
@@ -82,7 +82,10 @@ impl Keys {
         let _turn = self.changes.lock().await;
         for _ in 0..ATTEMPTS_MAX {
             let stored = store.key_ring().await?;
-            let keep = self.keep(store, &stored).await?;
+            let keep = match wish {
+                Wish::Tick if self.is_settled(&stored, now) => Duration::ZERO,
+                _ => self.keep(store, &stored).await?,
+            };
             let mut draft = Draft {
                 ring: stored.clone(),
                 keep,
@@ -105,6 +108,19 @@ impl Keys {
             });
         }
         Err(AdminError::Conflict("key ring"))
+    }
+
+    /// Whether nothing is due and no key is on its way out, as it is almost always; all clients
+    /// need not be asked for their life times then.
+    fn is_settled(&self, ring: &KeyRing, now: UnixSeconds) -> bool {
+        let leaves = |key: &StoredKey| key.retired_at.is_some() || key.revoked_at.is_some();
+        !ring.keys.iter().any(leaves)
+            && lines(ring, [self.settings.keys.signing_alg]).is_ok_and(|lines| {
+                self.rhythm()
+                    .plan(&ring.keys, &lines, now)
+                    .births
+                    .is_empty()
+            })
     }
 
     /// Lets `import` replace the whole store, ring included, and reads the new ring.
@@ -131,10 +147,10 @@ impl Keys {
         let now = context.now.steady.to_seconds();
         ring::keep_longer(&mut draft.ring.keys, draft.keep);
         ring::drop_gone(&mut draft.ring.keys, now);
-        let mut lines = vec![self.settings.keys.signing_alg];
+        let mut wanted = vec![self.settings.keys.signing_alg];
         match wish {
             Wish::Tick => {}
-            Wish::Line(algorithm) => lines.push(*algorithm),
+            Wish::Line(algorithm) => wanted.push(*algorithm),
             Wish::Rotate(algorithm) => {
                 let birth = self.succession(&draft.ring, *algorithm, now)?;
                 draft.kid = Some(self.bear(draft, birth, context).await?);
@@ -144,16 +160,7 @@ impl Keys {
                 self.withdraw(draft, kid, context).await?;
             }
         }
-        for key in draft
-            .ring
-            .keys
-            .iter()
-            .filter(|key| key.revoked_at.is_none())
-        {
-            lines.push(algorithm(key)?);
-        }
-        lines.sort_unstable();
-        lines.dedup();
+        let lines = lines(&draft.ring, wanted)?;
         let plan = self.rhythm().plan(&draft.ring.keys, &lines, now);
         for birth in &plan.births {
             self.bear(draft, *birth, context).await?;
@@ -293,6 +300,19 @@ impl Keys {
         let key = prepared.ring.keys.iter().find(|key| key.kid == kid)?;
         Some(KeyView::of(key, now))
     }
+}
+
+/// The algorithms of `ring` and of `wanted`: each has a line of keys.
+fn lines(
+    ring: &KeyRing,
+    wanted: impl IntoIterator<Item = Algorithm>,
+) -> Result<Vec<Algorithm>, IssuerError> {
+    let unrevoked = ring.keys.iter().filter(|key| key.revoked_at.is_none());
+    let mut lines = unrevoked.map(algorithm).collect::<Result<Vec<_>, _>>()?;
+    lines.extend(wanted);
+    lines.sort_unstable();
+    lines.dedup();
+    Ok(lines)
 }
 
 impl<S: Store> Issuer<S> {

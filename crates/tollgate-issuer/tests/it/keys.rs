@@ -42,49 +42,78 @@ async fn the_very_first_key_signs_at_once() {
     assert_eq!(bench.jwks(&bench.open().await), jwks);
 }
 
-/// Walks through 38 days in steps of an hour. Whatever JWKS a resource server fetched in the
-/// last `publish_ahead`, and whichever it fetches while the token lives, verifies the token.
+/// Walks on in steps of so many seconds, ticking as asked to, and issues a token at each step. Any
+/// JWKS fetched in the last `publish_ahead` verifies the token, and so does any fetched while it
+/// lives. Returns the keys that signed, in order.
+async fn walk(bench: &Bench, issuer: &Issuer<SharedStore>, step: u64, steps: u64) -> Vec<String> {
+    let ahead = bench.settings.keys.publish_ahead.as_secs();
+    let mut fetched: Vec<(u64, Jwks)> = Vec::new();
+    let mut living: Vec<(u64, String)> = Vec::new();
+    let mut kids: Vec<String> = Vec::new();
+    let mut tick_at = START;
+    for now in (0..steps).map(|number| START + number * step) {
+        bench.set_now(now);
+        while tick_at <= now {
+            let wait = issuer.tick_keys(&bench.context()).await.unwrap();
+            tick_at += wait.as_secs().max(1);
+        }
+        let token = bench.access_token(issuer, "c").await;
+        let jwks = bench.jwks(issuer);
+        for (at, jwks) in fetched.iter().rev().take_while(|(at, _)| at + ahead > now) {
+            assert!(jwks.verifies(&token), "{now}: JWKS of {at}");
+        }
+        living.push((now + bench.settings.access_ttl.as_secs(), token.clone()));
+        living.retain(|(expires_at, _)| now < *expires_at);
+        // The oldest tokens are those whose keys leave first.
+        for (_, token) in living.iter().take(3).chain(living.last()) {
+            assert!(jwks.verifies(token), "{now}");
+            assert!(bench.is_active(issuer, token).await, "{now}");
+        }
+        fetched.push((now, jwks));
+        if kids.last() != Some(&kid(&token)) {
+            kids.push(kid(&token));
+        }
+    }
+    kids
+}
+
 #[tokio::test]
 async fn no_validation_fails_while_keys_follow_each_other() {
     let bench = Bench::new();
     let issuer = bench.open().await;
     bench.client(&issuer, "c").await;
-    let mut fetched: Vec<Jwks> = Vec::new();
-    let mut living: Vec<(u64, String)> = Vec::new();
-    let mut kids: Vec<String> = Vec::new();
-    let mut tick_at = START;
-    for hour in 0..38 * 24 {
-        bench.set_now(START + hour * HOUR);
-        while tick_at <= bench.now().0 {
-            tick_at += issuer
-                .tick_keys(&bench.context())
-                .await
-                .unwrap()
-                .as_secs()
-                .max(1);
-        }
-        fetched.push(bench.jwks(&issuer));
-        let token = bench.access_token(&issuer, "c").await;
-        for (age, jwks) in fetched.iter().rev().take(24).enumerate() {
-            assert!(
-                jwks.verifies(&token),
-                "hour {hour}: JWKS of {age} hours ago"
-            );
-        }
-        living.push((bench.now().0 + HOUR, token.clone()));
-        living.retain(|(expires_at, _)| bench.now().0 < *expires_at);
-        for (_, token) in &living {
-            assert!(bench.jwks(&issuer).verifies(token), "hour {hour}");
-            assert!(bench.is_active(&issuer, token).await, "hour {hour}");
-        }
-        if kids.last() != Some(&kid(&token)) {
-            kids.push(kid(&token));
-        }
-        assert!(fetched[fetched.len() - 1].kids().len() <= 2, "hour {hour}");
-    }
-    // Every ten days another key, and none that was gone came back.
+    let kids = walk(&bench, &issuer, HOUR, 38 * 24).await;
+    // Every ten days another key, and nothing is left of those before.
     assert_eq!(kids.len(), 4);
     assert_eq!(bench.jwks(&issuer).kids(), [kids[3].as_str()]);
+}
+
+#[tokio::test]
+async fn nor_while_they_follow_each_other_every_two_seconds() {
+    let mut bench = Bench::new();
+    bench.settings.keys.rotate_every = Duration::from_secs(2);
+    bench.settings.keys.publish_ahead = Duration::from_secs(1);
+    let issuer = bench.open().await;
+    bench.client(&issuer, "c").await;
+    let kids = walk(&bench, &issuer, 1, 300).await;
+    // Tokens live for an hour: no more keys are made than validators read.
+    assert_eq!(kids.len(), 100);
+    assert_eq!(bench.jwks(&issuer).kids().len(), 100);
+}
+
+#[tokio::test]
+async fn clients_are_asked_for_their_life_times_only_when_keys_come_or_go() {
+    let bench = Bench::new();
+    let issuer = bench.open().await;
+    bench.client(&issuer, "c").await;
+    bench.store.take_client_pages();
+    issuer.tick_keys(&bench.context()).await.unwrap();
+    assert_eq!(bench.store.take_client_pages(), 0);
+    bench.pass(9 * DAY);
+    for _ in 0..2 {
+        issuer.tick_keys(&bench.context()).await.unwrap();
+        assert_eq!(bench.store.take_client_pages(), 1);
+    }
 }
 
 #[tokio::test]

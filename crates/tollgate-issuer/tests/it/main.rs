@@ -9,6 +9,7 @@
 
 mod backup;
 mod bench;
+mod check;
 mod clients;
 mod keys;
 mod store;

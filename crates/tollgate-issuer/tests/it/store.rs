@@ -20,6 +20,7 @@ struct Inner {
     memory: MemoryStore,
     is_down: AtomicBool,
     conflicts: AtomicUsize,
+    client_pages: AtomicUsize,
 }
 
 impl SharedStore {
@@ -34,6 +35,11 @@ impl SharedStore {
 
     pub(crate) fn conflicts_left(&self) -> usize {
         self.0.conflicts.load(Ordering::Relaxed)
+    }
+
+    /// How many pages of clients were asked for since last told.
+    pub(crate) fn take_client_pages(&self) -> usize {
+        self.0.client_pages.swap(0, Ordering::Relaxed)
     }
 
     fn up(&self) -> Result<&MemoryStore, StoreError> {
@@ -113,6 +119,7 @@ impl Store for SharedStore {
         after: Option<ClientId>,
         limit: usize,
     ) -> Result<Vec<Arc<ClientRecord>>, StoreError> {
+        self.0.client_pages.fetch_add(1, Ordering::Relaxed);
         self.up()?.clients(after, limit).await
     }
 

@@ -32,7 +32,9 @@ pub(in super::super) struct Issue {
     client_id: ClientId,
     #[serde(default)]
     kind: Kind,
-    scope: Option<Scope>,
+    /// Empty as much as left out: all that the client may have.
+    #[serde(default)]
+    scope: Scope,
     #[serde(default)]
     resource: Resources,
     subject: Option<Subject>,
@@ -81,7 +83,7 @@ async fn access<S: Store>(
         ));
     }
     let request = TokenRequest {
-        scope: wish.scope,
+        scope: Some(wish.scope).filter(|scope| !scope.is_empty()),
         resources: wish.resource,
     };
     let grant = GrantType::ClientCredentials;
@@ -119,7 +121,7 @@ async fn one_time<S: Store>(
         expires_at: UnixSeconds,
     }
     let request = OneTimeRequest {
-        scope: wish.scope,
+        scope: Some(wish.scope).filter(|scope| !scope.is_empty()),
         resources: wish.resource,
         subject: wish.subject,
         expires_in: wish.expires_in.map(Duration::from_secs),

@@ -119,6 +119,23 @@ async fn only_the_one_token_counts() {
     }
 }
 
+#[tokio::test]
+async fn guessing_fills_neither_the_log_nor_the_time_of_others() {
+    let panel = Panel::new().await;
+    for attempt in 0..110 {
+        let answer = panel.send(bare("GET", "/admin/keys")).await;
+        match attempt {
+            0..100 => answer.refused(401, "invalid_token", "missing"),
+            _ => {
+                answer.refused(429, "temporarily_unavailable", "too many");
+                assert!(answer.headers.contains_key("retry-after"));
+            }
+        }
+    }
+    assert_eq!(panel.audit.take().len(), 100);
+    assert_eq!(panel.get("/admin/keys").await.status, 200);
+}
+
 #[test]
 fn a_token_that_can_be_guessed_is_none() {
     assert!(AdminToken::new(TOKEN).is_ok());

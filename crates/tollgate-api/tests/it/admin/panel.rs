@@ -291,7 +291,7 @@ fn config() -> ApiConfig {
         },
         rules: vec![rule],
         failures: FailureLimit {
-            quota: Quota::new(100, 10.0).unwrap(),
+            quota: Quota::new(100, 0.001).unwrap(),
         },
         routes: Vec::new(),
         cors_origins: Vec::new(),

@@ -51,6 +51,20 @@ async fn tokens_are_issued_in_the_name_of_a_client() {
 }
 
 #[tokio::test]
+async fn an_empty_scope_asks_for_all_that_the_client_has() {
+    let panel = Panel::new().await;
+    panel.client("c", "opaque").await;
+    for wish in [
+        json!({"client_id": "c"}),
+        json!({"client_id": "c", "scope": " "}),
+        json!({"client_id": "c", "scope": ""}),
+    ] {
+        let issued = panel.post("/admin/tokens", wish).await.expect(200);
+        assert_eq!(issued["scope"], "read write");
+    }
+}
+
+#[tokio::test]
 async fn one_time_tokens_are_issued_and_redeemed_once() {
     let panel = Panel::new().await;
     panel.client("c", "jwt").await;

@@ -1,0 +1,158 @@
+//! Whether a token counts: nothing is cached past its death, and a store that is down is no excuse
+//! for a guess.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tollgate_issuer::{Issuer, IssuerError, check::Revoker, grant::GrantError};
+use tollgate_protocol::{GrantType, TokenFormat};
+use tollgate_store::Revoked;
+
+use crate::{
+    bench::{Bench, id},
+    store::SharedStore,
+};
+
+const ROUNDS: usize = 300;
+
+/// Checks `token` over and over while `kill` ends it; afterwards it must be dead for everyone.
+fn race(bench: &Bench, issuer: &Issuer<SharedStore>, token: &str, kill: impl AsyncFnOnce()) {
+    let killed = AtomicBool::new(false);
+    let watch = || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            loop {
+                let was_killed = killed.load(Ordering::SeqCst);
+                let is_active = bench.is_active(issuer, token).await;
+                assert!(!(was_killed && is_active), "outlived its death");
+                if was_killed {
+                    return;
+                }
+            }
+        });
+    };
+    std::thread::scope(|scope| {
+        let watchers = [scope.spawn(watch), scope.spawn(watch)];
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        runtime.block_on(kill());
+        killed.store(true, Ordering::SeqCst);
+        for watcher in watchers {
+            watcher.join().unwrap();
+        }
+    });
+}
+
+async fn ready(format: TokenFormat) -> (Bench, Issuer<SharedStore>) {
+    let mut bench = Bench::new();
+    bench.settings.access_format = format;
+    let issuer = bench.open().await;
+    bench.client(&issuer, "shop").await;
+    (bench, issuer)
+}
+
+#[tokio::test]
+async fn no_cache_outlives_a_revocation() {
+    for format in [TokenFormat::Opaque, TokenFormat::Jwt] {
+        let (bench, issuer) = ready(format).await;
+        for _ in 0..ROUNDS {
+            let token = bench.access_token(&issuer, "shop").await;
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    race(&bench, &issuer, &token, async || {
+                        let tokens = [token.as_str()];
+                        let revoker = Revoker::Client(id("shop"));
+                        let context = bench.context();
+                        let outcome = issuer.revoke(&tokens, &revoker, &context).await.unwrap();
+                        assert_eq!(outcome[0].1, Revoked::Revoked);
+                    });
+                });
+            });
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_cache_outlives_a_redemption_or_a_change_of_the_client() {
+    let (bench, issuer) = ready(TokenFormat::Jwt).await;
+    for _ in 0..ROUNDS {
+        let token = bench.one_time_token(&issuer, "shop", "alice").await;
+        let other = bench.access_token(&issuer, "shop").await;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                race(&bench, &issuer, &token, async || {
+                    let accept = |_: &_| true;
+                    let context = bench.context();
+                    issuer
+                        .redeem_as_bearer(&token, accept, &context)
+                        .await
+                        .unwrap();
+                });
+                race(&bench, &issuer, &other, async || {
+                    let context = bench.context();
+                    issuer
+                        .revoke_client_tokens(&id("shop"), &context)
+                        .await
+                        .unwrap();
+                });
+            });
+        });
+    }
+}
+
+#[tokio::test]
+async fn with_the_store_down_only_what_needs_no_store_goes_on() {
+    let (bench, issuer) = ready(TokenFormat::Jwt).await;
+    bench.client(&issuer, "unseen").await;
+    let token = bench.access_token(&issuer, "shop").await;
+    bench.store.set_down(true);
+    let context = bench.context();
+    bench.access_token(&issuer, "shop").await;
+    assert!(!bench.jwks(&issuer).kids().is_empty());
+    let unseen = issuer.find_client(&id("unseen"), &context).await;
+    assert!(matches!(unseen, Err(IssuerError::Store(_))), "{unseen:?}");
+    assert!(matches!(
+        issuer.check_one(&token, &context).await,
+        Err(IssuerError::Store(_))
+    ));
+    let revoked = issuer
+        .revoke(&[&token], &Revoker::Administrator, &context)
+        .await;
+    assert!(matches!(revoked, Err(IssuerError::Store(_))));
+    let client = issuer
+        .find_client(&id("shop"), &context)
+        .await
+        .unwrap()
+        .unwrap();
+    let one_time = issuer
+        .issue_one_time(&client, Default::default(), &context)
+        .await;
+    assert!(one_time.is_err());
+    bench.store.set_down(false);
+    assert!(
+        bench.is_active(&issuer, &token).await,
+        "a revocation that failed is not half done"
+    );
+}
+
+#[tokio::test]
+async fn an_opaque_token_is_not_handed_out_before_it_is_kept() {
+    let (bench, issuer) = ready(TokenFormat::Opaque).await;
+    let context = bench.context();
+    let client = issuer
+        .find_client(&id("shop"), &context)
+        .await
+        .unwrap()
+        .unwrap();
+    bench.store.set_down(true);
+    let grant = GrantType::ClientCredentials;
+    let issued = issuer
+        .grant(grant, &client, Default::default(), &context)
+        .await;
+    assert!(matches!(
+        issued,
+        Err(GrantError::Broken(IssuerError::Store(_)))
+    ));
+}
