@@ -1,8 +1,9 @@
 //! A store that several issuers share, and that fails when told to.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicBool, AtomicUsize, Ordering},
+    mpsc::{Receiver, SyncSender, sync_channel},
 };
 
 use tollgate_protocol::{ClientId, UnixMillis, UnixSeconds};
@@ -21,6 +22,36 @@ struct Inner {
     is_down: AtomicBool,
     conflicts: AtomicUsize,
     client_pages: AtomicUsize,
+    gate: Mutex<Option<Gate>>,
+}
+
+/// Where one answer of the store waits on its way to the issuer.
+struct Gate {
+    arrived: SyncSender<()>,
+    open: Receiver<()>,
+}
+
+impl Gate {
+    fn pass(self) {
+        self.arrived.send(()).unwrap();
+        self.open.recv().unwrap();
+    }
+}
+
+/// The other side of a gate.
+pub(crate) struct Gatekeeper {
+    arrived: Receiver<()>,
+    open: SyncSender<()>,
+}
+
+impl Gatekeeper {
+    pub(crate) fn await_arrival(&self) {
+        self.arrived.recv().unwrap();
+    }
+
+    pub(crate) fn open(&self) {
+        self.open.send(()).unwrap();
+    }
 }
 
 impl SharedStore {
@@ -40,6 +71,17 @@ impl SharedStore {
     /// How many pages of clients were asked for since last told.
     pub(crate) fn take_client_pages(&self) -> usize {
         self.0.client_pages.swap(0, Ordering::Relaxed)
+    }
+
+    /// Holds back what the store next says of a token.
+    pub(crate) fn hold_next_standing(&self) -> Gatekeeper {
+        let (arrive, arrived) = sync_channel(1);
+        let (open, opened) = sync_channel(1);
+        *self.0.gate.lock().unwrap() = Some(Gate {
+            arrived: arrive,
+            open: opened,
+        });
+        Gatekeeper { arrived, open }
     }
 
     fn up(&self) -> Result<&MemoryStore, StoreError> {
@@ -74,7 +116,11 @@ impl Store for SharedStore {
         probes: &[Probe],
         now: UnixSeconds,
     ) -> Result<Vec<Standing>, StoreError> {
-        self.up()?.standing(probes, now).await
+        let standing = self.up()?.standing(probes, now).await;
+        if let Some(gate) = self.0.gate.lock().unwrap().take() {
+            gate.pass();
+        }
+        standing
     }
 
     async fn redeem(
