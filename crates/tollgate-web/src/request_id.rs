@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use http::HeaderValue;
 
-const BYTES_MAX: usize = 64;
+/// Enough for a UUID and for ids with a prefix; every request carries the space.
+const BYTES_MAX: usize = 47;
 /// Of an id made here: process, thread and count in hexadecimal.
 const PROCESS_DIGITS: usize = 10;
 const THREAD_DIGITS: usize = 4;
@@ -16,7 +17,7 @@ const PREFIX_DIGITS: usize = PROCESS_DIGITS + THREAD_DIGITS;
 const COUNT_DIGITS: usize = 12;
 const MADE_BYTES: u8 = 26;
 
-/// The id of one request: up to 64 bytes of `A-Z a-z 0-9 - _ . : = + / @`.
+/// The id of one request: up to 47 bytes of `A-Z a-z 0-9 - _ . : = + / @`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RequestId {
     bytes: [u8; BYTES_MAX],

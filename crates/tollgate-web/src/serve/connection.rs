@@ -19,8 +19,8 @@ use super::drain::Stage;
 use super::request::{Connected, serve};
 use super::state::{ConnectionState, Verdict};
 use super::stream::WatchedStream;
-use crate::Handler;
 use crate::http_metrics::Closed;
+use crate::{Handler, ServerConfig};
 
 /// What an HTTP/2 client with prior knowledge sends first (RFC 9113 §3.4).
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -138,10 +138,9 @@ where
         state.set_http2();
     }
     let io = TokioIo::new(WatchedStream::new(stream, prefix, Arc::clone(&state)));
-    let connected = Arc::new(connected);
-    let service = service_fn(move |request| serve(Arc::clone(&connected), request));
     match protocol {
         Protocol::Http1 => {
+            let service = service_fn(|request| serve(&connected, request));
             let connection = http1::Builder::new()
                 .half_close(false)
                 .header_read_timeout(None)
@@ -157,16 +156,9 @@ where
             .await
         }
         Protocol::Http2 => {
-            let header_bytes_max = u32::try_from(config.header_bytes_max).unwrap_or(u32::MAX);
-            let connection = http2::Builder::new(TokioExecutor::new())
-                .max_concurrent_streams(STREAMS_MAX)
-                .max_header_list_size(header_bytes_max)
-                .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
-                .max_local_error_reset_streams(LOCAL_RESETS_MAX)
-                .max_send_buf_size(SEND_BUFFER_BYTES_MAX)
-                .initial_stream_window_size(STREAM_WINDOW_BYTES)
-                .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-                .serve_connection(io, service);
+            let connected = Arc::new(connected);
+            let service = service_fn(move |request| serve(Arc::clone(&connected), request));
+            let connection = http2_builder(config).serve_connection(io, service);
             watch(
                 &state,
                 pin!(connection),
@@ -175,6 +167,20 @@ where
             .await
         }
     }
+}
+
+fn http2_builder(config: &ServerConfig) -> http2::Builder<TokioExecutor> {
+    let header_bytes_max = u32::try_from(config.header_bytes_max).unwrap_or(u32::MAX);
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(header_bytes_max)
+        .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
+        .max_local_error_reset_streams(LOCAL_RESETS_MAX)
+        .max_send_buf_size(SEND_BUFFER_BYTES_MAX)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
+    builder
 }
 
 /// Drives a connection under its time-outs and through the stages of a drain.

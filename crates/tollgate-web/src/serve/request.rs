@@ -1,8 +1,9 @@
 //! One request: its bounds, its handler, its answer's last touches, its metrics.
 
 use std::convert::Infallible;
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -28,8 +29,11 @@ pub(super) struct Connected<H> {
 }
 
 /// Answers one request; there is always an answer.
+///
+/// HTTP/1 lends the connection, since counting references costs an atomic write each way; HTTP/2
+/// shares it, since its requests are tasks of their own.
 pub(super) async fn serve<H: Handler>(
-    connected: Arc<Connected<H>>,
+    connected: impl Deref<Target = Connected<H>>,
     request: Request<Incoming>,
 ) -> Result<Response<TrackedBody>, Infallible> {
     let state = &connected.state;
@@ -46,11 +50,11 @@ pub(super) async fn serve<H: Handler>(
     let mut response = if request.body().size_hint().lower() > config.body_bytes_max as u64 {
         error_response(StatusCode::PAYLOAD_TOO_LARGE)
     } else {
-        let handling = connected.handler.handle(request, &mut context);
-        match within(handling, arrival.as_deref(), config.request_timeout).await {
-            Ok(response) => response,
-            Err(failure) => failure.response(shared, &context.request_id),
-        }
+        let handled = {
+            let handling = pin!(connected.handler.handle(request, &mut context));
+            within(handling, arrival.as_deref(), config.request_timeout).await
+        };
+        handled.unwrap_or_else(|failure| failure.response(shared, &context.request_id))
     };
 
     let headers = response.headers_mut();
@@ -152,11 +156,10 @@ impl Failure {
 ///
 /// The clock is wound up only once the handler has to wait: an answer at hand costs no timer.
 async fn within<F: Future>(
-    handling: F,
+    mut handling: Pin<&mut F>,
     arrival: Option<&Arrival>,
     timeout: Duration,
 ) -> Result<F::Output, Failure> {
-    let mut handling = pin!(handling);
     let mut timer = pin!(None::<Sleep>);
     let mut awaited_body = false;
     std::future::poll_fn(|cx| {

@@ -106,12 +106,12 @@ fn request_ids_are_made_or_taken_from_trusted_proxies() {
         );
         told
     };
-    let sane = ["a", "0190-af.B_C:1=2+3/4@5", &"x".repeat(64)];
+    let sane = ["a", "0190-af.B_C:1=2+3/4@5", &"x".repeat(47)];
     for id in sane {
         assert_eq!(ask(&trusting, id), id);
         assert_ne!(ask(&nobody, id), id);
     }
-    for id in ["", "a b", "a\"b", "a{b", "ä", &"x".repeat(65)] {
+    for id in ["", "a b", "a\"b", "a{b", "ä", &"x".repeat(48)] {
         let made = ask(&trusting, id);
         assert_eq!(made.len(), 26, "{id} became {made}");
         assert!(made.bytes().all(|byte| byte.is_ascii_hexdigit()));
