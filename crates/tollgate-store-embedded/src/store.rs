@@ -12,9 +12,9 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tollgate_protocol::{ClientId, UnixMillis, UnixSeconds};
 use tollgate_store::{
-    AssertionUse, ClientChange, ClientRecord, Cut, Health, InsertOutcome, KeyRing, KeyRingChange,
-    NewToken, Page, Probe, Redeemed, Redemption, Revocation, Revoked, Snapshot, Standing, Store,
-    StoreError, SweepOutcome, TokenFilter, TokenKey,
+    AssertionUse, Batch, ClientChange, ClientRecord, Cut, Health, InsertOutcome, KeyRing,
+    KeyRingChange, NewToken, Page, Probe, Redeemed, Redemption, Revocation, Revoked, Snapshot,
+    Standing, Store, StoreError, SweepOutcome, TokenFilter, TokenKey,
 };
 
 use crate::{
@@ -224,6 +224,7 @@ impl Store for EmbeddedStore {
         active_max: u64,
         now: UnixSeconds,
     ) -> Result<InsertOutcome, StoreError> {
+        Batch::check(&tokens)?;
         let insert = |reply| Request::Insert {
             tokens,
             active_max,
@@ -238,6 +239,7 @@ impl Store for EmbeddedStore {
         probes: &[Probe],
         now: UnixSeconds,
     ) -> Result<Vec<Standing>, StoreError> {
+        Batch::check(probes)?;
         let standing = self.shared.engine.standing(probes, now);
         standing.inspect_err(|_| self.shared.engine.stats.corrupt())
     }
@@ -247,6 +249,7 @@ impl Store for EmbeddedStore {
         redemptions: Vec<Redemption>,
         now: UnixSeconds,
     ) -> Result<Vec<Redeemed>, StoreError> {
+        Batch::check(&redemptions)?;
         let redeem = |reply| Request::Redeem {
             redemptions,
             now,
@@ -260,6 +263,7 @@ impl Store for EmbeddedStore {
         revocations: Vec<Revocation>,
         now: UnixSeconds,
     ) -> Result<Vec<Revoked>, StoreError> {
+        Batch::check(&revocations)?;
         let revoke = |reply| Request::Revoke {
             revocations,
             now,
@@ -382,5 +386,129 @@ impl Store for EmbeddedStore {
     async fn import(&self, snapshot: Snapshot, cut: Cut) -> Result<(), StoreError> {
         let import = |reply| Administration::Import(Box::new(snapshot), cut, reply);
         self.shared.queue.administer(import).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tollgate_store::{
+        NewToken,
+        conformance::sample::{self, NOW},
+    };
+
+    use super::*;
+    use crate::keys;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime")
+    }
+
+    fn insert(
+        token: NewToken,
+    ) -> (
+        Request,
+        oneshot::Receiver<Result<InsertOutcome, StoreError>>,
+    ) {
+        let (reply, answer) = oneshot::channel();
+        let tokens = vec![token];
+        (
+            Request::Insert {
+                tokens,
+                active_max: 0,
+                now: NOW,
+                reply,
+            },
+            answer,
+        )
+    }
+
+    #[test]
+    fn a_full_queue_refuses_and_forgets_nothing() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let config = EmbeddedConfig {
+            queue_max: 2,
+            ..EmbeddedConfig::new(directory.path())
+        };
+        let opened = open::open(&config).expect("open");
+        let queue = Queue {
+            sender: Mutex::new(Some(opened.sender)),
+            engine: Arc::clone(&opened.engine),
+        };
+        let mut answers = Vec::new();
+        for (number, fits) in [(1, true), (2, true), (3, false), (4, false)] {
+            let (request, answer) = insert(sample::access_token(number, "shop"));
+            let sent = queue.send(request);
+            assert_eq!(sent.is_ok(), fits);
+            assert!(sent.is_ok() || matches!(sent, Err(StoreError::Saturated)));
+            answers.push(answer);
+        }
+        let stats = opened.engine.stats.snapshot();
+        assert_eq!((stats.queued, stats.saturated), (2, 2));
+        drop(queue);
+        opened.writer.run();
+        let answered = answers
+            .into_iter()
+            .map(|mut answer| answer.try_recv().is_ok());
+        assert_eq!(answered.collect::<Vec<_>>(), [true, true, false, false]);
+        let stats = opened.engine.stats.snapshot();
+        assert_eq!(
+            (stats.queued, stats.commit_operations.sum),
+            (0, 2),
+            "in one commit"
+        );
+        assert_eq!(stats.commit_operations.count, 1);
+    }
+
+    #[test]
+    fn a_damaged_row_is_refused_and_its_neighbours_are_served() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = EmbeddedStore::open(&EmbeddedConfig::new(directory.path())).expect("open");
+        let engine = &store.shared.engine;
+        let generation = engine.index.read().generation;
+        let number = |number| sample::key(number);
+        engine
+            .tokens
+            .insert(keys::token(generation, number(1)), b"junk")
+            .expect("write");
+        let mark = keys::mark(keys::MarkKind::Spent, generation, number(2));
+        engine.marks.insert(mark, b"junk").expect("write");
+        runtime().block_on(async {
+            store
+                .create_client(sample::client("shop"))
+                .await
+                .expect("create");
+            let healthy = sample::one_time_token(3, "shop");
+            store.insert(vec![healthy], 0, NOW).await.expect("insert");
+            let signed = Probe::Signed(sample::signed_token(2, "shop"));
+            for probe in [sample::stored(1), signed] {
+                let standing = store.standing(std::slice::from_ref(&probe), NOW).await;
+                assert!(
+                    matches!(standing, Err(StoreError::Corrupt(_))),
+                    "{standing:?}"
+                );
+                let revoked = store
+                    .revoke(vec![sample::by_administrator(probe)], NOW)
+                    .await;
+                assert!(
+                    matches!(revoked, Err(StoreError::Corrupt(_))),
+                    "{revoked:?}"
+                );
+            }
+            // The operation as a whole fails: its first half is not consumed.
+            let both = [3, 1].map(|number| sample::redemption(number, "shop"));
+            let redeemed = store.redeem(both.to_vec(), NOW).await;
+            assert!(
+                matches!(redeemed, Err(StoreError::Corrupt(_))),
+                "{redeemed:?}"
+            );
+            assert_eq!(store.active(NOW), 1);
+            let [healthy, _] = both;
+            let redeemed = store.redeem(vec![healthy], NOW).await.expect("redeem");
+            assert!(matches!(redeemed.as_slice(), [Redeemed::Consumed(_)]));
+            assert_eq!(store.health().await, Health::Ok);
+        });
+        assert_eq!(store.stats().corrupt, 5);
     }
 }

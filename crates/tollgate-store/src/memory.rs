@@ -7,10 +7,10 @@ use parking_lot::Mutex;
 use tollgate_protocol::{ClientId, Subject, UnixMillis, UnixSeconds};
 
 use crate::{
-    AssertionUse, ClientChange, ClientEpoch, ClientRecord, ClientState, Cut, Health, InsertOutcome,
-    KeyRing, KeyRingChange, NewToken, Page, Probe, Redeemed, Redemption, Revocation, Revoked,
-    SignedToken, Snapshot, Standing, Store, StoreError, SweepOutcome, TokenFilter, TokenKey,
-    TokenRecord, TokenUse,
+    AssertionUse, Batch, ClientChange, ClientEpoch, ClientRecord, ClientState, Cut, Health,
+    InsertOutcome, KeyRing, KeyRingChange, NewToken, Page, Probe, Redeemed, Redemption, Revocation,
+    Revoked, SignedToken, Snapshot, Standing, Store, StoreError, SweepOutcome, TokenFilter,
+    TokenKey, TokenRecord, TokenUse,
 };
 
 /// A [`Store`] in memory.
@@ -272,6 +272,7 @@ impl Store for MemoryStore {
         active_max: u64,
         now: UnixSeconds,
     ) -> Result<InsertOutcome, StoreError> {
+        Batch::check(&tokens)?;
         Ok(self.0.lock().insert(tokens, active_max, now))
     }
 
@@ -280,6 +281,7 @@ impl Store for MemoryStore {
         probes: &[Probe],
         now: UnixSeconds,
     ) -> Result<Vec<Standing>, StoreError> {
+        Batch::check(probes)?;
         let state = self.0.lock();
         Ok(probes
             .iter()
@@ -292,6 +294,7 @@ impl Store for MemoryStore {
         redemptions: Vec<Redemption>,
         now: UnixSeconds,
     ) -> Result<Vec<Redeemed>, StoreError> {
+        Batch::check(&redemptions)?;
         let mut state = self.0.lock();
         Ok(redemptions
             .iter()
@@ -304,6 +307,7 @@ impl Store for MemoryStore {
         revocations: Vec<Revocation>,
         now: UnixSeconds,
     ) -> Result<Vec<Revoked>, StoreError> {
+        Batch::check(&revocations)?;
         let mut state = self.0.lock();
         Ok(revocations
             .iter()

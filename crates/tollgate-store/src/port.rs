@@ -21,6 +21,9 @@ pub enum StoreError {
     /// The store's queue of writes is full.
     #[error("too many writes are waiting")]
     Saturated,
+    /// The call has more than [`Batch::ITEMS_MAX`] items.
+    #[error("more than {} items in one call", Batch::ITEMS_MAX)]
+    BatchTooLarge,
     /// A record on disk is not what was written.
     #[error("corrupt record: {0}")]
     Corrupt(String),
@@ -32,6 +35,18 @@ pub struct Batch;
 impl Batch {
     /// The bound.
     pub const ITEMS_MAX: usize = 1000;
+
+    /// Refuses more `items` than that.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::BatchTooLarge`].
+    pub const fn check<T>(items: &[T]) -> Result<(), StoreError> {
+        if items.len() > Self::ITEMS_MAX {
+            return Err(StoreError::BatchTooLarge);
+        }
+        Ok(())
+    }
 }
 
 /// A token whose standing is asked for.

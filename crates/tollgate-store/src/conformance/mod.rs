@@ -46,6 +46,7 @@ macro_rules! conformance_tests {
     ($fixture:ty) => {
         $crate::conformance_tests! { $fixture;
             tokens: inserted_tokens_stand, tokens_die_when_they_expire, probes_answer_in_order,
+                batches_are_bounded,
                 inserting_is_all_or_nothing_at_the_bound, epochs_kill_tokens,
                 clients_that_are_not_there_have_no_tokens, active_counts_exactly;
             one_time: redeeming_wins_once, the_wrong_client_consumes_nothing,

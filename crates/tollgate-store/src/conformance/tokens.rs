@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use super::{
     Fixture,
-    sample::{NOW, TTL_SECONDS, access_token, client, key, later, signed_token, stored},
+    sample::{
+        NOW, TTL_SECONDS, access_token, by_administrator, client, key, later, redemption,
+        signed_token, stored,
+    },
 };
 use crate::{
-    ClientEpoch, ClientRecord, ClientState, InsertOutcome, NewToken, Probe, Standing, Store,
+    Batch, ClientEpoch, ClientRecord, ClientState, InsertOutcome, NewToken, Probe, Standing, Store,
+    StoreError,
 };
 
 /// Registers an enabled client.
@@ -99,6 +103,34 @@ pub async fn probes_answer_in_order(fixture: impl Fixture) {
     assert_eq!(store.standing(&[], NOW).await.expect("standing"), []);
 }
 
+/// More than the bound in one call is refused, the bound itself is not.
+pub async fn batches_are_bounded(fixture: impl Fixture) {
+    let store = &**fixture.store();
+    register(store, "shop").await;
+    let numbers = |items: usize| 0..u64::try_from(items).expect("small");
+    for (items, fits) in [(Batch::ITEMS_MAX, true), (Batch::ITEMS_MAX + 1, false)] {
+        let tokens: Vec<_> = numbers(items)
+            .map(|number| access_token(number, "shop"))
+            .collect();
+        let probes: Vec<_> = numbers(items).map(stored).collect();
+        let redemptions = numbers(items)
+            .map(|number| redemption(number, "shop"))
+            .collect();
+        let revocations = probes.iter().cloned().map(by_administrator).collect();
+        let refused = [
+            store.insert(tokens, 0, NOW).await.err(),
+            store.standing(&probes, NOW).await.err(),
+            store.redeem(redemptions, NOW).await.err(),
+            store.revoke(revocations, NOW).await.err(),
+        ];
+        for error in refused {
+            assert_eq!(error.is_none(), fits, "{items} items");
+            assert!(error.is_none_or(|error| matches!(error, StoreError::BatchTooLarge)));
+        }
+    }
+    assert_eq!(store.active(NOW), 0, "all revoked");
+}
+
 /// One token too many and none of the batch is kept.
 pub async fn inserting_is_all_or_nothing_at_the_bound(fixture: impl Fixture) {
     let store = &**fixture.store();
@@ -181,9 +213,9 @@ pub async fn active_counts_exactly(fixture: impl Fixture) {
     for second in 0..12 {
         assert_eq!(store.active(later(second)), 10u64.saturating_sub(second));
     }
-    let revoke = super::sample::by_administrator(Probe::Stored(key(10)));
+    let revoke = by_administrator(Probe::Stored(key(10)));
     store.revoke(vec![revoke], NOW).await.expect("revoke");
-    let redeem = super::sample::redemption(9, "shop");
+    let redeem = redemption(9, "shop");
     store
         .redeem(vec![redeem.clone(), redeem], NOW)
         .await
