@@ -34,6 +34,8 @@ mod keys;
 mod policy;
 mod token;
 mod verifier;
+#[cfg(feature = "tower")]
+pub mod web;
 
 pub use builder::{Ready, VerifierBuilder, WantsAudience, WantsIssuer, WantsKeys};
 pub use dpop::{DpopSettings, Presented, Proof, ProofError};

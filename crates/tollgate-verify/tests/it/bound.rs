@@ -273,3 +273,11 @@ fn nonces_are_demanded_when_configured() {
         BuildError::NonceSecret
     );
 }
+
+/// A bound token and a proof for GET on a URL, for the tests of the layer.
+pub(crate) fn token_and_proof(nonce: Option<&str>, url: &str) -> (String, String) {
+    let token = bound_token();
+    let claims = changed(claims(&token), "nonce", json!(nonce));
+    let claims = changed(claims, "htu", json!(url));
+    (token, sign(&header(), &claims, &CLIENT))
+}

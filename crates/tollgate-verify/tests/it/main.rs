@@ -12,9 +12,9 @@ mod allocations;
 mod batch;
 mod bound;
 mod claims;
-#[cfg(feature = "client")]
 mod client;
 mod id_token;
 mod issuers;
 mod provider;
 mod signatures;
+mod web;

@@ -2,6 +2,6 @@
 
 mod default_client;
 mod discovery;
-mod fake;
+pub(crate) mod fake;
 mod refresh;
 mod sharing;

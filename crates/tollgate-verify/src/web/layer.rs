@@ -1,0 +1,261 @@
+//! The layer that lets in requests with a good token.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Request, Response};
+use serde::de::DeserializeOwned;
+use tollgate_jose::Algorithm;
+use tollgate_protocol::BearerToken;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::authenticated::{Authenticated, ClientCertificate};
+use super::refusal::{Realm, Refusal};
+use crate::dpop::{Presented, Proof};
+use crate::error::Error;
+use crate::token::NoClaims;
+use crate::verifier::Verifier;
+
+/// What is told about a refused token: to the log, never to its sender.
+type OnRefusal = Arc<dyn Fn(&Error) + Send + Sync>;
+
+/// Lets in requests whose `Authorization` header has a token that the verifier accepts, and
+/// leaves [`Authenticated`] in their extensions.
+///
+/// Refuses with 400, 401 or 403 as RFC 6750 §3.1 says, and with 503 when there are no keys to
+/// verify with. Tokens in the body or the URL are not looked at.
+pub struct RequireToken<C = NoClaims> {
+    verifier: Verifier<C>,
+    settings: Arc<Settings>,
+}
+
+#[derive(Clone, Default)]
+struct Settings {
+    realm: Realm,
+    /// Scheme and host that clients see, for DPoP.
+    origin: Option<String>,
+    on_refusal: Option<OnRefusal>,
+}
+
+impl<C> RequireToken<C> {
+    /// A layer on this verifier.
+    #[must_use]
+    pub fn new(verifier: Verifier<C>) -> Self {
+        Self {
+            verifier,
+            settings: Arc::default(),
+        }
+    }
+
+    /// Names the realm in challenges.
+    #[must_use]
+    pub fn realm(mut self, realm: &str) -> Self {
+        Arc::make_mut(&mut self.settings).realm.realm = Some(realm.to_owned());
+        self
+    }
+
+    /// Demands these scope values, separated by spaces, of every request.
+    #[must_use]
+    pub fn scope(mut self, scope: &str) -> Self {
+        Arc::make_mut(&mut self.settings).realm.scope = Some(scope.to_owned());
+        self
+    }
+
+    /// Points to the resource's own metadata in challenges (RFC 9728 §5.1).
+    #[must_use]
+    pub fn resource_metadata(mut self, url: &str) -> Self {
+        Arc::make_mut(&mut self.settings).realm.resource_metadata = Some(url.to_owned());
+        self
+    }
+
+    /// Accepts tokens bound by DPoP; `origin` is the scheme and host that clients see, such as
+    /// `https://orders.example`. It is configured, because a `Host` header is the sender's word.
+    #[must_use]
+    pub fn dpop(mut self, origin: &str) -> Self {
+        let settings = Arc::make_mut(&mut self.settings);
+        settings.origin = Some(origin.trim_end_matches('/').to_owned());
+        let algorithms = Algorithm::ALL.into_iter().filter(|alg| !alg.is_symmetric());
+        let names: Vec<&str> = algorithms.map(Algorithm::name).collect();
+        settings.realm.dpop_algorithms = Some(names.join(" "));
+        self
+    }
+
+    /// Calls this with the cause whenever a token is refused, to log it.
+    #[must_use]
+    pub fn on_refusal(mut self, log: impl Fn(&Error) + Send + Sync + 'static) -> Self {
+        Arc::make_mut(&mut self.settings).on_refusal = Some(Arc::new(log));
+        self
+    }
+}
+
+impl<C> Clone for RequireToken<C> {
+    fn clone(&self) -> Self {
+        Self {
+            verifier: self.verifier.clone(),
+            settings: Arc::clone(&self.settings),
+        }
+    }
+}
+
+impl<C> fmt::Debug for RequireToken<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequireToken")
+            .field("verifier", &self.verifier)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, C> Layer<S> for RequireToken<C> {
+    type Service = RequireTokenService<S, C>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        RequireTokenService {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+/// The service made by [`RequireToken`].
+#[derive(Debug)]
+pub struct RequireTokenService<S, C = NoClaims> {
+    inner: S,
+    layer: RequireToken<C>,
+}
+
+impl<S: Clone, C> Clone for RequireTokenService<S, C> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            layer: self.layer.clone(),
+        }
+    }
+}
+
+impl<S, C, A, B> Service<Request<A>> for RequireTokenService<S, C>
+where
+    S: Service<Request<A>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send,
+    A: Send + 'static,
+    B: From<&'static str>,
+    C: DeserializeOwned + Send + Sync + 'static,
+{
+    type Response = Response<B>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<B>, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<A>) -> Self::Future {
+        // The service that was polled ready is the one to call.
+        let clone = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        let layer = self.layer.clone();
+        Box::pin(async move {
+            let (head, body) = request.into_parts();
+            let outcome = layer.admit(&head).await;
+            request = Request::from_parts(head, body);
+            match outcome {
+                Ok(authenticated) => {
+                    request.extensions_mut().insert(authenticated);
+                    inner.call(request).await
+                }
+                Err(refusal) => Ok(layer.refuse(refusal)),
+            }
+        })
+    }
+}
+
+impl<C: DeserializeOwned> RequireToken<C> {
+    async fn admit(&self, head: &http::request::Parts) -> Result<Authenticated<C>, Refusal> {
+        let origin = self.settings.origin.as_deref();
+        let credentials = Credentials::of(&head.headers, origin.is_some())?;
+        let url = format!("{}{}", origin.unwrap_or_default(), head.uri.path());
+        let certificate = head.extensions.get::<ClientCertificate>();
+        let method = head.method.as_str();
+        let proof = credentials.proof.map(|jwt| Proof {
+            jwt,
+            method,
+            url: &url,
+        });
+        let presented = Presented {
+            proof,
+            certificate: certificate.map(|certificate| &*certificate.0),
+        };
+        let token = self
+            .verifier
+            .verify_bound(credentials.token, &presented)
+            .await;
+        let token = token.map_err(|error| {
+            if let Some(log) = &self.settings.on_refusal {
+                log(&error);
+            }
+            Refusal::from(&error)
+        })?;
+        let demanded = self.settings.realm.scope.as_deref().unwrap_or_default();
+        if !token.has_scopes(demanded.split_ascii_whitespace()) {
+            return Err(Refusal::InsufficientScope);
+        }
+        Ok(Authenticated::new(token))
+    }
+
+    fn refuse<B: From<&'static str>>(&self, refusal: Refusal) -> Response<B> {
+        let nonce = self.verifier.dpop_nonce_at(self.verifier.inner.clock.now());
+        refusal.response(&self.settings.realm, nonce.as_deref())
+    }
+}
+
+/// What a request brought.
+struct Credentials<'h> {
+    token: &'h str,
+    proof: Option<&'h str>,
+}
+
+impl<'h> Credentials<'h> {
+    /// Without DPoP switched on, its scheme is one among the unknown.
+    fn of(headers: &'h HeaderMap, knows_dpop: bool) -> Result<Self, Refusal> {
+        let mut values = headers.get_all(AUTHORIZATION).iter();
+        let value = values.next().ok_or(Refusal::NoToken)?.as_bytes();
+        if values.next().is_some() {
+            return Err(Refusal::InvalidRequest);
+        }
+        if let Some(token) = dpop_token(value).filter(|_| knows_dpop) {
+            let mut proofs = headers.get_all("dpop").iter();
+            let proof = proofs.next().ok_or(Refusal::InvalidProof)?;
+            if proofs.next().is_some() {
+                return Err(Refusal::InvalidProof);
+            }
+            let proof = proof.to_str().map_err(|_| Refusal::InvalidProof)?;
+            let token = token.ok_or(Refusal::InvalidRequest)?;
+            return Ok(Self {
+                token,
+                proof: Some(proof),
+            });
+        }
+        let token = BearerToken::parse(value).map_err(|error| match error {
+            tollgate_protocol::bearer::BearerError::OtherScheme => Refusal::NoToken,
+            _ => Refusal::InvalidRequest,
+        })?;
+        Ok(Self {
+            token: token.expose(),
+            proof: None,
+        })
+    }
+}
+
+/// The token of a `DPoP` header value; the inner `None` when there is none after the scheme.
+fn dpop_token(value: &[u8]) -> Option<Option<&str>> {
+    const SCHEME: &[u8] = b"dpop ";
+    let (scheme, rest) = value.split_at_checked(SCHEME.len())?;
+    scheme.eq_ignore_ascii_case(SCHEME).then(|| {
+        let token = std::str::from_utf8(rest.trim_ascii()).ok()?;
+        (!token.is_empty() && !token.contains([' ', ','])).then_some(token)
+    })
+}

@@ -1,0 +1,60 @@
+//! What a resource server says of itself (RFC 9728).
+
+use serde::Serialize;
+
+/// Protected-resource metadata, to be served as JSON at [`ResourceMetadata::path`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ResourceMetadata {
+    resource: String,
+    authorization_servers: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    scopes_supported: Vec<String>,
+    bearer_methods_supported: [&'static str; 1],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dpop_signing_alg_values_supported: Vec<&'static str>,
+}
+
+impl ResourceMetadata {
+    /// The metadata of a resource whose tokens this issuer makes.
+    #[must_use]
+    pub fn new(resource: &str, issuer: &str) -> Self {
+        Self {
+            resource: resource.to_owned(),
+            authorization_servers: vec![issuer.to_owned()],
+            scopes_supported: Vec::new(),
+            bearer_methods_supported: ["header"],
+            dpop_signing_alg_values_supported: Vec::new(),
+        }
+    }
+
+    /// Names the scope values that requests may need.
+    #[must_use]
+    pub fn scopes<'s>(mut self, scopes: impl IntoIterator<Item = &'s str>) -> Self {
+        self.scopes_supported = scopes.into_iter().map(str::to_owned).collect();
+        self
+    }
+
+    /// Says that tokens may be bound by DPoP.
+    #[must_use]
+    pub fn dpop(mut self) -> Self {
+        let asymmetric = tollgate_jose::Algorithm::ALL.into_iter();
+        let asymmetric = asymmetric.filter(|alg| !alg.is_symmetric());
+        self.dpop_signing_alg_values_supported =
+            asymmetric.map(tollgate_jose::Algorithm::name).collect();
+        self
+    }
+
+    /// The path where RFC 9728 §3.1 looks for it: the well-known part before the resource's path.
+    #[must_use]
+    pub fn path(&self) -> String {
+        let after_scheme = self.resource.split_once("://").map_or("", |(_, rest)| rest);
+        let path = after_scheme
+            .find('/')
+            .and_then(|at| after_scheme.get(at..))
+            .unwrap_or("");
+        format!(
+            "/.well-known/oauth-protected-resource{}",
+            path.trim_end_matches('/')
+        )
+    }
+}
