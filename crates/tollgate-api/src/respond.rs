@@ -2,7 +2,7 @@
 
 use http::{
     HeaderValue, Response, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE},
+    header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA},
 };
 use serde::Serialize;
 use tollgate_web::ResponseBody;
@@ -17,6 +17,15 @@ pub(crate) fn json<T: Serialize>(status: StatusCode, value: &T) -> Response<Resp
         return tollgate_web::error_response(StatusCode::INTERNAL_SERVER_ERROR);
     }
     no_store(status, APPLICATION_JSON, body)
+}
+
+/// An answer that holds a token; RFC 6749 §5.1 has old caches told too.
+pub(crate) fn token<T: Serialize>(value: &T) -> Response<ResponseBody> {
+    let mut response = json(StatusCode::OK, value);
+    response
+        .headers_mut()
+        .insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    response
 }
 
 /// A body that nobody may keep.

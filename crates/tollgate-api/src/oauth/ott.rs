@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{Response, StatusCode};
+use http::Response;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tollgate_issuer::one_time::OneTimeRequest;
@@ -76,15 +76,12 @@ pub(crate) async fn answer<S: Store>(
         token_id: Some(issued.key.to_string()),
         ..Audited::default()
     })?;
-    Ok(respond::json(
-        StatusCode::OK,
-        &OneTimeResponse {
-            token: &issued.token,
-            token_type: "one_time",
-            expires_in: issued.expires_in.as_secs(),
-            expires_at: issued.expires_at,
-        },
-    ))
+    Ok(respond::token(&OneTimeResponse {
+        token: &issued.token,
+        token_type: "one_time",
+        expires_in: issued.expires_in.as_secs(),
+        expires_at: issued.expires_at,
+    }))
 }
 
 fn request(form: &Form<'_>) -> Result<OneTimeRequest, Refusal> {

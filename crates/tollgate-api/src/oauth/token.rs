@@ -1,6 +1,6 @@
 //! `POST /oauth/token`: access tokens (RFC 6749 §3.2).
 
-use http::{Response, StatusCode};
+use http::Response;
 use serde::Serialize;
 use tollgate_issuer::grant::TokenRequest;
 use tollgate_protocol::{ErrorCode, Form, GrantType, Scope, TokenKind};
@@ -77,15 +77,12 @@ pub(crate) async fn answer<S: Store>(
         token_id: Some(issued.key.to_string()),
         ..Audited::default()
     })?;
-    Ok(respond::json(
-        StatusCode::OK,
-        &TokenResponse {
-            access_token: &issued.token,
-            token_type: "Bearer",
-            expires_in: issued.expires_in.as_secs(),
-            scope: &issued.scope,
-        },
-    ))
+    Ok(respond::token(&TokenResponse {
+        access_token: &issued.token,
+        token_type: "Bearer",
+        expires_in: issued.expires_in.as_secs(),
+        scope: &issued.scope,
+    }))
 }
 
 fn grant_type(form: &Form<'_>) -> Result<GrantType, Refusal> {

@@ -20,6 +20,7 @@ fn a_jwt_says_what_the_answer_says() {
     );
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(answer.header("pragma"), Some("no-cache"));
     let body = answer.json();
     assert_eq!(body["token_type"], "Bearer");
     assert_eq!(body["scope"], "orders:read");
