@@ -1,3 +1,5 @@
+//! `GET /health` and `GET /ready`.
+
 use crate::service::Service;
 
 #[test]

@@ -1,3 +1,5 @@
+//! `GET /openapi.json`.
+
 use crate::service::{ISSUER, Service};
 
 #[test]

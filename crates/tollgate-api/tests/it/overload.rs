@@ -1,3 +1,5 @@
+//! More work than is taken on.
+
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,

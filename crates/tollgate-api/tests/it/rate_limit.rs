@@ -1,3 +1,5 @@
+//! The configured rate limits.
+
 use tollgate_api::{RuleConfig, RuleKey};
 use tollgate_limit::{PolicyName, Quota};
 

@@ -1,3 +1,5 @@
+//! Who a caller is, at every endpoint that asks.
+
 use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},

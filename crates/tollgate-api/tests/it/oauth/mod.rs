@@ -1,3 +1,5 @@
+//! `/oauth/…`: one file an endpoint.
+
 mod authentication;
 mod introspect;
 mod ott;

@@ -1,3 +1,5 @@
+//! `POST /oauth/ott` and `POST /oauth/ott/redeem`.
+
 use serde_json::json;
 
 use crate::service::{ORDERS, Service};

@@ -1,3 +1,5 @@
+//! `POST /oauth/revoke` and its batch.
+
 use serde_json::json;
 
 use crate::service::Service;

@@ -1,3 +1,5 @@
+//! `/oauth/validate`.
+
 use serde_json::json;
 use tollgate_api::RouteDemand;
 

@@ -1,3 +1,5 @@
+//! `GET /.well-known/jwks.json`.
+
 use tollgate_jose::{Compact, JwkSet, KeySet, Limits};
 
 use crate::service::Service;

@@ -1,3 +1,5 @@
+//! `GET /.well-known/oauth-authorization-server`.
+
 use crate::service::{ISSUER, Service};
 
 #[test]

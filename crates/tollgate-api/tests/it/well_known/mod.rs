@@ -1,2 +1,4 @@
+//! `GET /.well-known/…`.
+
 mod jwks;
 mod metadata;
