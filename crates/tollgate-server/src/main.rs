@@ -9,10 +9,22 @@ mod config;
 mod logs;
 mod private_file;
 mod serve;
+mod telemetry;
 
 /// Steady under the churn of requests, and it gives memory back.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// How the allocator runs: a thread of its own gives freed memory back within a second, and one
+/// allocation in a mebibyte is sampled for `/debug/pprof/heap`, which is too seldom to be felt.
+#[expect(
+    unsafe_code,
+    reason = "jemalloc reads its settings from a symbol of this very name"
+)]
+#[unsafe(export_name = "_rjem_malloc_conf")]
+pub static ALLOCATOR_SETTINGS: &[u8] =
+    b"background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0,\
+      prof:true,prof_active:true,lg_prof_sample:20\0";
 
 fn main() -> std::process::ExitCode {
     cli::run()

@@ -285,7 +285,7 @@ impl TestServer {
     /// When it does not end.
     pub fn terminate(&mut self) -> ExitStatus {
         self.signal("TERM");
-        self.wait()
+        self.wait_for_end()
     }
 
     /// Kills it as a power cut would.
@@ -328,7 +328,12 @@ impl TestServer {
         }
     }
 
-    fn wait(&mut self) -> ExitStatus {
+    /// Waits until it has ended; returns how.
+    ///
+    /// # Panics
+    ///
+    /// When it does not end.
+    pub fn wait_for_end(&mut self) -> ExitStatus {
         let started = Instant::now();
         loop {
             if let Some(status) = made(self.process.try_wait()) {

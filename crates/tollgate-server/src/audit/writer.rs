@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{BufReader, Seek as _, SeekFrom, Write as _},
+    io::{BufReader, Read as _, Seek as _, SeekFrom, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::Path,
     sync::{
@@ -116,7 +116,9 @@ impl Writer {
 /// Checks the whole chain and cuts off a torn last line; returns the hash to go on from.
 fn resume(file: &mut File) -> anyhow::Result<LineHash> {
     let mut chain = Chain::new();
-    let mut reader = BufReader::new(&*file);
+    // A device has no past to go on from, and may never end.
+    let length = file.metadata()?.len();
+    let mut reader = BufReader::new((&*file).take(length));
     loop {
         match chain.next(&mut reader)? {
             Next::Line => {}

@@ -10,6 +10,8 @@ use super::Failure;
 
 /// The longest answer that is taken in at once, in bytes.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
+/// How much of a list is asked for at once.
+const PAGE: usize = 500;
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A running server's management API.
@@ -21,10 +23,10 @@ pub(crate) struct AdminApi {
 
 impl AdminApi {
     /// The API at `url`, for whoever holds `token`.
-    pub(crate) fn new(url: &str, token: Zeroizing<String>) -> Self {
+    pub(crate) fn new(url: &str, token: &str) -> Self {
         Self {
             base: url.trim_end_matches('/').to_owned(),
-            authorization: Zeroizing::new(format!("Bearer {}", token.as_str())),
+            authorization: Zeroizing::new(format!("Bearer {token}")),
             agent: agent(Some(TIMEOUT)),
         }
     }
@@ -72,7 +74,7 @@ impl AdminApi {
         let mut after = String::new();
         loop {
             let joint = if path.contains('?') { '&' } else { '?' };
-            let page = self.get(&format!("{path}{joint}limit=1000{after}"))?;
+            let page = self.get(&format!("{path}{joint}limit={PAGE}{after}"))?;
             page[member]
                 .as_array()
                 .into_iter()

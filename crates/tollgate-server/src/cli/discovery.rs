@@ -37,12 +37,12 @@ impl ServerArguments {
     /// When nothing says where it is.
     pub(crate) fn connect(&self) -> Result<AdminApi, Failure> {
         match (&self.admin_url, &self.admin_token_file) {
-            (Some(url), Some(path)) => Ok(AdminApi::new(url, token(path)?)),
-            (Some(url), None) => Ok(AdminApi::new(url, self.discover()?.token)),
-            (None, Some(path)) => Ok(AdminApi::new(&self.discover()?.url, token(path)?)),
+            (Some(url), Some(path)) => Ok(AdminApi::new(url, &token(path)?)),
+            (Some(url), None) => Ok(AdminApi::new(url, &self.discover()?.token)),
+            (None, Some(path)) => Ok(AdminApi::new(&self.discover()?.url, &token(path)?)),
             (None, None) => {
                 let found = self.discover()?;
-                Ok(AdminApi::new(&found.url, found.token))
+                Ok(AdminApi::new(&found.url, &found.token))
             }
         }
     }

@@ -1,5 +1,10 @@
 //! The command line: what can be typed, and what each command ends with.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "answers are JSON, whose index is a name; a member that is missing is null"
+)]
+
 mod admin_api;
 mod audit;
 mod backup;
@@ -20,7 +25,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-pub(crate) use self::failure::Failure;
+pub(crate) use self::{admin_api::agent, failure::Failure};
 use crate::serve;
 
 /// The Tollgate token service.

@@ -95,8 +95,8 @@ impl Kind {
             Self::Number { max } => format!("a number above 0 and up to {max}"),
             Self::Duration { min, max } => format!(
                 "a duration with its unit, such as \"30s\", \"5m\" or \"1h 30m\", from {} to {}",
-                humantime::format_duration(*min),
-                humantime::format_duration(*max)
+                spell(*min),
+                spell(*max)
             ),
             Self::Choice(words) => {
                 let quoted: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
@@ -196,5 +196,21 @@ impl Kind {
             min: Duration::from_secs(min),
             max: Duration::from_secs(max),
         }
+    }
+}
+
+/// A duration in the largest unit that divides it, as people write it: `90d`, `36h`, `1500ms`.
+pub(super) fn spell(duration: Duration) -> String {
+    const UNITS: [(&str, u128); 4] = [
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1000),
+    ];
+    let millis = duration.as_millis();
+    match UNITS.iter().find(|(_, unit)| millis.is_multiple_of(*unit)) {
+        Some((_, _)) if millis == 0 => "0s".to_owned(),
+        Some((name, unit)) => format!("{}{name}", millis / unit),
+        None => format!("{millis}ms"),
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct Setting {
 #[derive(Default)]
 pub(crate) struct Layers {
     settings: BTreeMap<&'static str, Setting>,
+    /// The file that was read.
+    file: Option<Arc<Path>>,
     pub(crate) problems: Vec<Problem>,
 }
 
@@ -67,6 +69,7 @@ impl Layers {
 
     /// Takes what the file `path` with this text sets.
     pub(super) fn file(&mut self, path: &Arc<Path>, text: &str) {
+        self.file = Some(Arc::clone(path));
         match document::parse(path, text) {
             Ok(entries) => self.file_table(path, "", entries),
             Err(problem) => self.problems.push(problem),
@@ -233,12 +236,13 @@ impl Layers {
         else {
             return;
         };
-        let what = format!(
-            "it is not set, neither in the file nor as {}",
-            key.variable()
-        );
+        let what = format!("it is not set, neither in a file nor as {}", key.variable());
+        let origin = self
+            .file
+            .clone()
+            .map_or(Origin::Nowhere, |path| Origin::File(path, 1));
         self.problems
-            .push(problem(key, name.to_owned(), Origin::Default, what));
+            .push(problem(key, name.to_owned(), origin, what));
     }
 }
 

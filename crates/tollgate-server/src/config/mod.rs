@@ -142,6 +142,7 @@ impl Sources {
         if layers.problems.is_empty() {
             Ok(Loaded { config, layers })
         } else {
+            layers.problems.sort_by_key(Problem::line);
             Err(Problems(layers.problems))
         }
     }

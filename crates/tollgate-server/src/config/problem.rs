@@ -13,8 +13,10 @@ pub(crate) enum Origin {
     Flag(&'static str),
     /// By this profile.
     Profile(&'static str),
-    /// By nobody.
+    /// By nobody: it is the default.
     Default,
+    /// By nobody, and it has no default.
+    Nowhere,
 }
 
 impl fmt::Display for Origin {
@@ -25,6 +27,7 @@ impl fmt::Display for Origin {
             Self::Flag(flag) => write!(formatter, "flag {flag}"),
             Self::Profile(name) => write!(formatter, "profile {name}"),
             Self::Default => formatter.write_str("default"),
+            Self::Nowhere => formatter.write_str("configuration"),
         }
     }
 }
@@ -40,6 +43,16 @@ pub(crate) struct Problem {
     pub(crate) what: String,
     /// What it may be.
     pub(crate) allowed: String,
+}
+
+impl Problem {
+    /// The line of the file, by which problems are sorted; those from elsewhere come last.
+    pub(super) const fn line(&self) -> usize {
+        match &self.origin {
+            Origin::File(_, line) => *line,
+            _ => usize::MAX,
+        }
+    }
 }
 
 impl fmt::Display for Problem {

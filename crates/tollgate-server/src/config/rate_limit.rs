@@ -12,6 +12,7 @@ const CAPACITY: Kind = Kind::Integer {
 };
 const FILL: Kind = Kind::Number { max: 1_000_000.0 };
 const RULES_MAX: usize = 64;
+const QUOTA: &str = "a bucket that fills within ten years";
 
 pub(super) const KEYS: &[Key] = &[
     Key::new(
@@ -36,7 +37,7 @@ pub(super) const KEYS: &[Key] = &[
         name: "rate_limit.rules",
         kind: Kind::Tables(RULE),
         presence: Presence::Default("[]"),
-        doc: "[[rate_limit.rules]], in order; a request must pass every rule that matches it",
+        doc: "limits in order; a request must pass every one that covers it",
     },
 ];
 
@@ -118,12 +119,15 @@ impl RateLimit {
             );
         }
         for (index, (table, rule)) in tables.iter().zip(&limit.rules).enumerate() {
-            let twin = limit
-                .rules
-                .iter()
-                .take(index)
-                .any(|other| other.name == rule.name);
-            check_name(reader, table, rule, twin.then_some(()));
+            check_name(reader, table, rule, limit.rules.iter().take(index));
+            check_routes(reader, table, rule);
+            if let Err(error) = rule.quota.check() {
+                let key = format!("{}.fill_per_second", table.name);
+                reader.refuse_at(key, table.origin.clone(), error, QUOTA);
+            }
+        }
+        if let Err(error) = limit.failures.check() {
+            reader.refuse("rate_limit.failures_fill_per_second", error, QUOTA);
         }
         limit
     }
@@ -147,18 +151,59 @@ fn rule(table: &Table) -> Rule {
     }
 }
 
-/// Names stand in `RateLimit` headers and as metric labels; two of one name could not be told apart.
-fn check_name(reader: &mut Reader<'_>, table: &Table, rule: &Rule, twin: Option<()>) {
-    let key = || format!("{}.name", table.name);
+impl Quota {
+    /// Whether a bucket of this kind can be counted; zeros are placeholders of refused values.
+    fn check(&self) -> Result<(), String> {
+        if self.capacity == 0 || self.fill_per_second <= 0.0 {
+            return Ok(());
+        }
+        let quota = tollgate_limit::Quota::new(self.capacity, self.fill_per_second);
+        quota.map(drop).map_err(|error| error.to_string())
+    }
+}
+
+/// Names stand in `RateLimit` headers and as metric labels; two of one name could not be told
+/// apart.
+fn check_name<'a>(
+    reader: &mut Reader<'_>,
+    table: &Table,
+    rule: &Rule,
+    mut earlier: impl Iterator<Item = &'a Rule>,
+) {
+    let mut refuse = |what: String, allowed: &str| {
+        reader.refuse_at(
+            format!("{}.name", table.name),
+            table.origin.clone(),
+            what,
+            allowed,
+        );
+    };
     let fits =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
     if !rule.name.bytes().all(fits) {
-        let what = format!("{:?} is no name", rule.name);
-        let allowed = "lower-case letters, digits, - and _";
-        reader.refuse_at(key(), table.origin.clone(), what, allowed);
+        refuse(
+            format!("{:?} is no name", rule.name),
+            "lower-case letters, digits, - and _",
+        );
     }
-    if twin.is_some() && !rule.name.is_empty() {
-        let what = format!("{:?} names another rule already", rule.name);
-        reader.refuse_at(key(), table.origin.clone(), what, "a name of its own");
+    if !rule.name.is_empty() && earlier.any(|other| other.name == rule.name) {
+        refuse(
+            format!("{:?} names another rule already", rule.name),
+            "a name of its own",
+        );
+    }
+}
+
+/// A rule for a path that is not served would never count, and nobody would notice.
+fn check_routes(reader: &mut Reader<'_>, table: &Table, rule: &Rule) {
+    let served = tollgate_api::route_templates();
+    for route in rule
+        .routes
+        .iter()
+        .filter(|route| !served.contains(&route.as_str()))
+    {
+        let key = format!("{}.routes", table.name);
+        let what = format!("{route:?} is not served");
+        reader.refuse_at(key, table.origin.clone(), what, &served.join(", "));
     }
 }

@@ -66,8 +66,8 @@ pub(crate) fn effective(loaded: &Loaded) -> serde_json::Value {
 pub(crate) fn defaults() -> String {
     let mut page = Page::default();
     for key in keys() {
-        let about = format!("# {}; {}", key.doc, key.kind.allowed());
-        page.line(key, &about);
+        page.line(key, &format!("# {}", key.doc));
+        page.line(key, &format!("# {}", key.kind.allowed()));
         match (key.presence, &key.kind) {
             (Presence::Required(example), _) => {
                 page.line(key, &format!("# {} = {example}", key.leaf()));
@@ -91,7 +91,7 @@ struct Page {
 
 impl Page {
     fn line(&mut self, key: &Key, line: &str) {
-        if key.section() != self.section {
+        if key.section() != self.section && !key.section().is_empty() {
             self.section = key.section();
             self.push(&format!("\n[{}]", self.section));
         }

@@ -14,7 +14,7 @@ pub(super) const KEYS: &[Key] = &[Key {
     name: "routes",
     kind: Kind::Tables(ROUTE),
     presence: Presence::Default("[]"),
-    doc: "[[routes]]: what /oauth/validate demands for a target, for gateways",
+    doc: "what /oauth/validate demands for a target, for gateways",
 }];
 
 const METHODS: &[&str] = &[
@@ -32,7 +32,7 @@ const ROUTE: &[Key] = &[
         "path",
         Kind::Text { max: 1024 },
         "\"/orders/{id}\"",
-        "the target's path; {name} stands for one segment",
+        "the target's path; {name} stands for one segment, {*name} for the rest",
     ),
     Key::new(
         "scope",
@@ -95,7 +95,7 @@ fn route(reader: &mut Reader<'_>, table: &Table) -> Route {
         refuse(
             "path",
             what,
-            "/segments with {name} for a whole segment, such as /orders/{id}",
+            "/segments with {name} for a whole one and {*name} for the rest, such as /orders/{id}",
         );
     }
     let scope = table.text("scope").parse().unwrap_or_else(|error| {
@@ -124,19 +124,45 @@ fn route(reader: &mut Reader<'_>, table: &Table) -> Route {
     }
 }
 
-/// Whether each segment is plain text or one whole `{name}`.
+/// Whether each segment is plain text, one whole `{name}`, or at the end `{*name}` for the rest.
 fn is_template(path: &str) -> bool {
     let plain = |segment: &str| {
         segment
             .bytes()
-            .all(|byte| byte.is_ascii_graphic() && !b"{}?#".contains(&byte))
+            .all(|byte| byte.is_ascii_graphic() && !b"{}*?#".contains(&byte))
     };
-    let segment = |segment: &str| match segment.strip_prefix('{') {
-        Some(rest) => rest
-            .strip_suffix('}')
-            .is_some_and(|name| !name.is_empty() && plain(name)),
-        None => plain(segment),
+    let name = |name: &str| !name.is_empty() && plain(name);
+    let Some(path) = path.strip_prefix('/') else {
+        return false;
     };
-    path.strip_prefix('/')
-        .is_some_and(|rest| rest.split('/').all(segment))
+    let segments: Vec<&str> = path.split('/').collect();
+    segments.iter().enumerate().all(|(index, segment)| {
+        match segment.strip_prefix('{').map(|rest| rest.strip_suffix('}')) {
+            None => plain(segment),
+            Some(None) => false,
+            Some(Some(inner)) => match inner.strip_prefix('*') {
+                Some(rest) => name(rest) && index + 1 == segments.len(),
+                None => name(inner),
+            },
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_parameter_is_a_whole_segment() {
+        let check = |path, expected| assert_eq!(super::is_template(path), expected, "{path}");
+        check("/", true);
+        check("/orders/{id}", true);
+        check("/orders/{id}/lines", true);
+        check("/files/{*rest}", true);
+        check("orders", false);
+        check("/files/{*rest}/more", false);
+        check("/orders/{id}s", false);
+        check("/orders/{}", false);
+        check("/orders/{id", false);
+        check("/orders?x", false);
+        check("/a b", false);
+    }
 }

@@ -6,7 +6,7 @@ use tollgate_jose::Algorithm;
 use zeroize::Zeroizing;
 
 use super::{
-    key::{Key, Kind, Presence},
+    key::{Key, Kind, Presence, spell},
     reader::Reader,
 };
 
@@ -50,7 +50,7 @@ pub(super) const KEYS: &[Key] = &[
         "keys.master_key_file",
         Kind::Path,
         "\"\"",
-        "what seals the keys: 32 bytes in base64url; empty: master.key in the data directory, made at the first start",
+        "what seals the keys: 32 random bytes in hexadecimal or base64; empty: master.key in the data directory, made at the first start",
     ),
     Key {
         name: "keys.master_key",
@@ -104,13 +104,13 @@ impl SigningKeys {
         // A validator that cached the JWKS just before a key was published must have asked again
         // before that key signs; otherwise it refuses good tokens.
         if keys.jwks_max_age > keys.publish_ahead {
-            let text = humantime::format_duration;
+            let text = spell;
             let (age, ahead) = (text(keys.jwks_max_age), text(keys.publish_ahead));
             let what = format!("{age} is longer than keys.publish_ahead, {ahead}");
             reader.refuse("keys.jwks_max_age", what, "at most keys.publish_ahead");
         }
         if keys.publish_ahead > keys.rotate_every {
-            let text = humantime::format_duration;
+            let text = spell;
             let (ahead, every) = (text(keys.publish_ahead), text(keys.rotate_every));
             let what = format!("{ahead} is longer than keys.rotate_every, {every}");
             reader.refuse("keys.publish_ahead", what, "at most keys.rotate_every");

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tollgate_issuer::clients::ACCESS_TTL_MAX;
 use tollgate_protocol::TokenFormat;
 
 use super::{
@@ -18,7 +19,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key::new(
         "tokens.access_ttl",
-        Kind::seconds(1, 365 * 24 * 3600),
+        Kind::seconds(1, ACCESS_TTL_MAX.as_secs()),
         "\"1h\"",
         "life time of access tokens; a client may override it",
     ),

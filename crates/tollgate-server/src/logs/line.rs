@@ -71,10 +71,7 @@ fn text(metadata: &Metadata<'_>, mut fields: Map<String, Value>) -> String {
 fn json(metadata: &Metadata<'_>, fields: Map<String, Value>) -> String {
     let mut object = Map::new();
     object.insert("time".to_owned(), time().into());
-    object.insert(
-        "level".to_owned(),
-        metadata.level().as_str().to_lowercase().into(),
-    );
+    object.insert("level".to_owned(), metadata.level().as_str().into());
     object.insert("target".to_owned(), metadata.target().into());
     object.extend(fields);
     Value::Object(object).to_string()

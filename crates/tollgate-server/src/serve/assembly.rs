@@ -24,8 +24,10 @@ use super::{
 };
 use crate::{
     audit::AuditLog,
+    cli::output,
     config::{self, Config, Loaded, Mode},
     private_file::DemoFile,
+    telemetry::Traces,
 };
 
 /// The service, ready to run.
@@ -37,12 +39,14 @@ pub(super) struct Assembly {
     admin: (Server, AdminHandler),
     addresses: Addresses,
     demo: Option<DemoFile>,
+    traces: Option<Traces>,
 }
 
 /// Where the listeners are, and what the public one calls itself.
 struct Addresses {
     public: SocketAddr,
     admin: SocketAddr,
+    scheme: &'static str,
     issuer: String,
 }
 
@@ -62,6 +66,7 @@ impl Assembly {
         loaded: Loaded,
         mode: Mode,
         audit: Option<AuditLog>,
+        traces: Option<Traces>,
     ) -> anyhow::Result<Self> {
         let effective = config::effective(&loaded);
         let config = loaded.config;
@@ -69,7 +74,7 @@ impl Assembly {
         let registry = Registry::new();
         registry.process_metrics()?;
         // The store locks the directory; whatever is written into it comes after.
-        let store = Backend::open(&config, &registry)?;
+        let store = Backend::open(&config, &registry, traces.clone())?;
         let metrics = http_metrics(&registry)?;
         let public = bind(
             settings::public_server(&config),
@@ -129,6 +134,7 @@ impl Assembly {
             admin: (admin, handler),
             addresses,
             demo,
+            traces,
         })
     }
 
@@ -142,10 +148,15 @@ impl Assembly {
             public,
             admin,
             issuer,
+            scheme,
         } = &self.addresses;
         tracing::info!(%public, %admin, issuer, version = env!("CARGO_PKG_VERSION"), "serving");
+        let (public, admin) = (reachable(*public), reachable(*admin));
+        output::line(&format!("issuer         {issuer}"))?;
+        output::line(&format!("public         {scheme}://{public}"))?;
+        output::line(&format!("admin          http://{admin}"))?;
         match &self.demo {
-            Some(demo) => dev::print(issuer, *admin, demo),
+            Some(demo) => dev::print(&format!("{scheme}://{public}"), demo),
             None => Ok(()),
         }
     }
@@ -179,11 +190,14 @@ impl Assembly {
         ];
         let (server, api) = self.public;
         let public = server.run(
-            Observed::new(api, route_templates().to_vec()),
+            Observed::new(api, route_templates().to_vec(), self.traces.clone()),
             ended(end.clone()),
         );
         let (server, handler) = self.admin;
-        let admin = server.run(Observed::new(handler, ROUTE_TEMPLATES.to_vec()), ended(end));
+        let admin = server.run(
+            Observed::new(handler, ROUTE_TEMPLATES.to_vec(), self.traces),
+            ended(end),
+        );
         let drained = tokio::try_join!(public, admin);
         tasks.iter().for_each(tokio::task::JoinHandle::abort);
         let (public, admin) = drained?;
@@ -206,14 +220,19 @@ impl Addresses {
         let admin = admin
             .local_addr()
             .context("the management listener has no address")?;
+        let scheme = if config.server.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
         let issuer = match &config.identity.issuer {
             Some(issuer) => issuer.clone(),
-            None if config.server.tls.is_some() => format!("https://{}", reachable(public)),
-            None => format!("http://{}", reachable(public)),
+            None => format!("{scheme}://{}", reachable(public)),
         };
         Ok(Self {
             public,
             admin,
+            scheme,
             issuer,
         })
     }

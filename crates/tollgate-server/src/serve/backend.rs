@@ -12,7 +12,7 @@ use tollgate_store::{
 use tollgate_store_embedded::{Durability, EmbeddedConfig, EmbeddedStore};
 
 use super::store_metrics::{Operation, StoreMetrics};
-use crate::config;
+use crate::{config, telemetry::Traces};
 
 /// The most memory for blocks read from disk, and for recent writes, where little is asked for.
 const SMALL_CACHE_BYTES: u64 = 16 << 20;
@@ -24,6 +24,7 @@ const SMALL_ENTRIES_MAX: usize = 1000;
 pub(crate) struct Backend {
     kind: Kind,
     metrics: StoreMetrics,
+    traces: Option<Traces>,
 }
 
 enum Kind {
@@ -40,6 +41,7 @@ impl Backend {
     pub(crate) fn open(
         config: &config::Config,
         registry: &tollgate_web::metrics::Registry,
+        traces: Option<Traces>,
     ) -> anyhow::Result<Self> {
         let (kind, embedded) = match config.store.durability {
             config::Durability::Memory => (Kind::Memory(MemoryStore::default()), None),
@@ -50,7 +52,11 @@ impl Backend {
         };
         let metrics = StoreMetrics::register(registry, embedded);
         let metrics = metrics.context("failed to register the metrics of the store")?;
-        Ok(Self { kind, metrics })
+        Ok(Self {
+            kind,
+            metrics,
+            traces,
+        })
     }
 
     /// Writes what is left and lets go of the files.
@@ -67,7 +73,10 @@ impl Backend {
 
     async fn timed<T>(&self, operation: Operation, work: impl Future<Output = T>) -> T {
         let started = Instant::now();
-        let done = work.await;
+        let done = match &self.traces {
+            Some(traces) => traces.part(operation.span(), work).await,
+            None => work.await,
+        };
         self.metrics.observe(operation, started.elapsed());
         done
     }

@@ -1,6 +1,6 @@
 //! `--dev`: a demo client whose secret outlives restarts, and lines to copy that work.
 
-use std::{fmt::Write as _, net::SocketAddr, path::Path};
+use std::{fmt::Write as _, path::Path};
 
 use anyhow::Context as _;
 use tollgate_issuer::{AdminError, Context, Issuer, clients::NewClient};
@@ -53,50 +53,43 @@ pub(super) async fn demo_client<S: Store>(
     Ok(file)
 }
 
-/// Prints the issuer, the client and what to do with them.
+/// Prints the client and what to do with it; `base` is the URL of the public listener.
 ///
 /// # Errors
 ///
 /// When stdout is closed.
-pub(super) fn print(issuer: &str, admin: SocketAddr, demo: &DemoFile) -> std::io::Result<()> {
-    output::line(lines(issuer, admin, demo).trim_end())
+pub(super) fn print(base: &str, demo: &DemoFile) -> std::io::Result<()> {
+    output::line(lines(base, demo).trim_end())
 }
 
-fn lines(issuer: &str, admin: SocketAddr, demo: &DemoFile) -> Zeroizing<String> {
-    let user = Zeroizing::new(format!(
-        "{}:{}",
-        demo.client_id,
-        demo.client_secret.as_str()
-    ));
+fn lines(base: &str, demo: &DemoFile) -> Zeroizing<String> {
+    let (id, secret) = (&demo.client_id, demo.client_secret.as_str());
+    let user = Zeroizing::new(format!("{id}:{secret}"));
     let user = user.as_str();
     let mut text = Zeroizing::new(String::new());
-    let secret = demo.client_secret.as_str();
-    let id = &demo.client_id;
     // Writing to a String does not fail.
     let _ = write!(
         text,
         "\
-issuer         {issuer}
-admin          http://{admin}
 client_id      {id}
 client_secret  {secret}
 
 # an access token
-curl -s -u {user} -d grant_type=client_credentials {issuer}/oauth/token
+curl -s -u {user} -d grant_type=client_credentials {base}/oauth/token
 
 # the same, kept; then: is it valid for this scope, what does it stand for, kill it
-TOKEN=$(curl -s -u {user} -d grant_type=client_credentials {issuer}/oauth/token | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')
-curl -s -H \"Authorization: Bearer $TOKEN\" '{issuer}/oauth/validate?scope=demo:read'
-curl -s -u {user} -d \"token=$TOKEN\" {issuer}/oauth/introspect
-curl -s -u {user} -d \"token=$TOKEN\" {issuer}/oauth/revoke
+TOKEN=$(curl -s -u {user} -d grant_type=client_credentials {base}/oauth/token | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')
+curl -s -H \"Authorization: Bearer $TOKEN\" '{base}/oauth/validate?scope=demo:read'
+curl -s -u {user} -d \"token=$TOKEN\" {base}/oauth/introspect
+curl -s -u {user} -d \"token=$TOKEN\" {base}/oauth/revoke
 
 # a one-time token, redeemed: the first call wins
-OTT=$(curl -s -u {user} -d scope=demo:read {issuer}/oauth/ott | sed 's/.*\"token\":\"\\([^\"]*\\)\".*/\\1/')
-curl -s -u {user} -d \"token=$OTT\" {issuer}/oauth/ott/redeem
+OTT=$(curl -s -u {user} -d scope=demo:read {base}/oauth/ott | sed 's/.*\"token\":\"\\([^\"]*\\)\".*/\\1/')
+curl -s -u {user} -d \"token=$OTT\" {base}/oauth/ott/redeem
 
 # the public keys, and what the server can do
-curl -s {issuer}/.well-known/jwks.json
-curl -s {issuer}/.well-known/oauth-authorization-server
+curl -s {base}/.well-known/jwks.json
+curl -s {base}/.well-known/oauth-authorization-server
 
 # Ctrl-C ends it; `tollgate client create --id shop` makes a client of your own
 "

@@ -22,6 +22,7 @@ use crate::{
     cli::Failure,
     config::{Flag, Loaded, Mode, Sources},
     logs::{self, Logs},
+    telemetry::Traces,
 };
 
 #[derive(Args, Clone, Debug)]
@@ -59,6 +60,8 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let loaded = arguments.load()?;
     let logs = logs::start(&loaded.config.log)?;
+    // Whatever is made from here on is for this user alone: store, keys, backups, audit log.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     raise_file_limit();
     // The servers have threads and runtimes of their own; this one waits, and works in between.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -76,7 +79,8 @@ async fn serve(arguments: &Arguments, loaded: Loaded, logs: &Logs) -> anyhow::Re
         None => None,
     };
     let (sink, audit_writer) = audit.unzip();
-    let assembly = Assembly::open(loaded, arguments.mode(), sink).await?;
+    let traces = Traces::start(&loaded.config.telemetry)?;
+    let assembly = Assembly::open(loaded, arguments.mode(), sink, traces.clone()).await?;
     assembly.announce()?;
     let (end, ended) = watch::channel(false);
     let reload = assembly.reloader();
@@ -98,6 +102,9 @@ async fn serve(arguments: &Arguments, loaded: Loaded, logs: &Logs) -> anyhow::Re
     let closed = closer.close().await;
     if let Some(writer) = audit_writer {
         writer.close();
+    }
+    if let Some(traces) = traces {
+        traces.flush();
     }
     outcome?;
     closed?;

@@ -1,22 +1,43 @@
-//! Around every handler: what is logged while it works carries the id of its request.
+//! Around every handler: what is logged while it works carries the id of its request, and where
+//! traces are collected, the request is one.
 
 use std::time::Instant;
 
-use http::{Request, Response};
-use tollgate_web::{Handler, RequestBody, RequestContext, ResponseBody};
+use http::{Method, Request, Response};
+use tollgate_web::{Handler, RequestBody, RequestContext, RequestId, ResponseBody};
 
-use crate::logs;
+use crate::{
+    logs,
+    telemetry::{RequestTrace, Traces},
+};
+
+/// The path of a request in log and trace when it is none of ours: it may be anything, a secret
+/// too.
+const OTHER: &str = "(other)";
 
 /// A handler whose requests are told apart in the log.
 pub(super) struct Observed<H> {
     inner: H,
-    /// The paths that may be logged as they stand; others may be anything, secrets too.
+    /// The paths that may be told as they stand.
     paths: Vec<&'static str>,
+    traces: Option<Traces>,
 }
 
 impl<H> Observed<H> {
-    pub(super) const fn new(inner: H, paths: Vec<&'static str>) -> Self {
-        Self { inner, paths }
+    pub(super) const fn new(inner: H, paths: Vec<&'static str>, traces: Option<Traces>) -> Self {
+        Self {
+            inner,
+            paths,
+            traces,
+        }
+    }
+
+    fn path(&self, path: &str) -> &'static str {
+        self.paths
+            .iter()
+            .find(|own| **own == path)
+            .copied()
+            .unwrap_or(OTHER)
     }
 }
 
@@ -27,23 +48,43 @@ impl<H: Handler> Handler for Observed<H> {
         context: &mut RequestContext,
     ) -> Response<ResponseBody> {
         let id = *context.request_id();
-        if !tracing::enabled!(tracing::Level::DEBUG) {
-            return logs::within_request(id, self.inner.handle(request, context)).await;
-        }
-        let method = request.method().clone();
-        let path = self
-            .paths
-            .iter()
-            .find(|path| **path == request.uri().path())
-            .copied();
-        let started = Instant::now();
         logs::within_request(id, async {
-            let response = self.inner.handle(request, context).await;
-            let (status, micros) = (response.status().as_u16(), started.elapsed().as_micros());
-            let micros = u64::try_from(micros).unwrap_or(u64::MAX);
-            tracing::debug!(%method, path = path.unwrap_or("(other)"), status, micros, "request");
+            // The common case costs one load and one comparison.
+            if self.traces.is_none() && !tracing::enabled!(tracing::Level::DEBUG) {
+                return self.inner.handle(request, context).await;
+            }
+            let (method, path) = (request.method().clone(), self.path(request.uri().path()));
+            let started = Instant::now();
+            let response = match &self.traces {
+                Some(traces) => self.traced(traces, request, context, id).await,
+                None => self.inner.handle(request, context).await,
+            };
+            told(&method, path, &response, started);
             response
         })
         .await
     }
+}
+
+impl<H: Handler> Observed<H> {
+    async fn traced(
+        &self,
+        traces: &Traces,
+        request: Request<RequestBody>,
+        context: &mut RequestContext,
+        id: RequestId,
+    ) -> Response<ResponseBody> {
+        let path = self.path(request.uri().path());
+        let trace = RequestTrace::new(request.headers(), request.method().clone(), path, id);
+        let work = self.inner.handle(request, context);
+        traces
+            .request(&trace, work, |response| response.status().as_u16())
+            .await
+    }
+}
+
+fn told(method: &Method, path: &str, response: &Response<ResponseBody>, started: Instant) {
+    let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let status = response.status().as_u16();
+    tracing::debug!(%method, path, status, micros, "request");
 }

@@ -18,6 +18,22 @@ pub(super) enum Operation {
     Admin,
 }
 
+impl Operation {
+    /// The name of its spans.
+    pub(super) const fn span(self) -> &'static str {
+        match self {
+            Self::Insert => "store insert",
+            Self::Standing => "store standing",
+            Self::Redeem => "store redeem",
+            Self::Revoke => "store revoke",
+            Self::UseAssertion => "store use_assertion",
+            Self::Client => "store client",
+            Self::Sweep => "store sweep",
+            Self::Admin => "store admin",
+        }
+    }
+}
+
 /// The words of [`Operation`], in its order.
 const OPERATIONS: [&str; 8] = [
     "insert",

@@ -1,0 +1,196 @@
+//! The audit log: what is in it, and that nothing in it can be changed unnoticed.
+
+use std::{fs, path::Path};
+
+use serde_json::Value;
+use tollgate_testkit::{Builder, TestServer};
+
+use crate::{BINARY, tollgate};
+
+/// A server with an audit log at the path returned.
+fn start() -> (TestServer, String) {
+    let directory = tempfile::TempDir::new().unwrap().keep();
+    let path = directory.join("audit.jsonl").to_str().unwrap().to_owned();
+    let server = Builder::new(BINARY)
+        .variable("TOLLGATE_AUDIT__PATH", &path)
+        .start();
+    (server, path)
+}
+
+fn lines(path: &str) -> Vec<Value> {
+    let text = fs::read_to_string(path).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// What `tollgate audit verify` says of the file.
+fn verify(path: &str, code: i32) -> Value {
+    tollgate(&["audit", "verify", path, "--json"])
+        .expect_code(code)
+        .json()
+}
+
+#[test]
+fn what_was_done_is_chained_and_goes_on_after_a_restart() {
+    let (server, path) = start();
+    let shop = server.create_client(&["--id", "shop"]);
+    let token = server.token(&shop, "");
+    let _ = server
+        .http()
+        .form("/oauth/revoke", shop.basic(), &[("token", &token)])
+        .expect_status(200);
+    let mut server = server;
+    assert!(server.terminate().success());
+    let first = verify(&path, 0);
+    assert_eq!(first["lines"], lines(&path).len());
+    assert!(first["lines"].as_u64().unwrap() >= 3, "{:?}", lines(&path));
+
+    let server = server.restart();
+    let _ = server
+        .tollgate(&["client", "delete", "shop"])
+        .expect_success();
+    let mut server = server;
+    assert!(server.terminate().success());
+    let second = verify(&path, 0);
+    assert!(second["lines"].as_u64() > first["lines"].as_u64());
+    let events = lines(&path);
+    let has = |event: &str, target: &str| {
+        let mut found = events.iter().filter(|line| line["event"] == event);
+        found.any(|line| line.to_string().contains(target))
+    };
+    assert!(has("client.created", "shop"), "{events:#?}");
+    assert!(has("client.deleted", "shop"), "{events:#?}");
+    for line in &events {
+        for member in [
+            "time",
+            "event",
+            "outcome",
+            "request_id",
+            "ip",
+            "prev",
+            "hash",
+        ] {
+            assert!(!line[member].is_null(), "{member} in {line}");
+        }
+    }
+    let text = fs::read_to_string(&path).unwrap();
+    for secret in [
+        &shop.secret,
+        &token,
+        &server.demo().secret,
+        &server.admin_token(),
+    ] {
+        assert!(!text.contains(secret.as_str()), "a secret in the audit log");
+    }
+}
+
+#[test]
+fn every_kind_of_tampering_is_told_with_its_line() {
+    let (server, path) = start();
+    for id in ["a", "b", "c", "d"] {
+        let _ = server.create_client(&["--id", id]);
+    }
+    let mut server = server;
+    assert!(server.terminate().success());
+    let whole = fs::read_to_string(&path).unwrap();
+    let lines: Vec<&str> = whole.lines().collect();
+    let check = |lines: &[&str], broken: u64, why: &str| {
+        let tampered = Path::new(&path).with_extension("tampered");
+        fs::write(&tampered, lines.join("\n") + "\n").unwrap();
+        let verdict = verify(tampered.to_str().unwrap(), 1);
+        assert_eq!(verdict["valid"], false);
+        assert_eq!(verdict["line"], broken, "{verdict}");
+        assert!(
+            verdict["error"].as_str().unwrap().contains(why),
+            "{verdict}"
+        );
+    };
+    let changed = lines[1].replace("\"outcome\":\"ok\"", "\"outcome\":\"no\"");
+    assert_ne!(changed, lines[1]);
+    check(&[lines[0], &changed, lines[2]], 2, "changed after");
+    check(&[lines[0], lines[2]], 2, "removed, put in or moved");
+    check(&[lines[1], lines[2]], 1, "removed, put in or moved");
+    check(
+        &[lines[0], lines[2], lines[1]],
+        2,
+        "removed, put in or moved",
+    );
+    check(&[lines[0], lines[0]], 2, "removed, put in or moved");
+    check(
+        &[lines[0], "{\"event\":\"client.created\"}"],
+        2,
+        "not a line",
+    );
+    check(&[lines[0], "", lines[1]], 2, "not a line");
+    let torn = Path::new(&path).with_extension("torn");
+    fs::write(&torn, &whole[..whole.len() - 10]).unwrap();
+    let verdict = verify(torn.to_str().unwrap(), 1);
+    assert_eq!(verdict["line"], lines.len());
+    assert!(
+        verdict["error"].as_str().unwrap().contains("cut off"),
+        "{verdict}"
+    );
+    let _ = tollgate(&["audit", "verify", "/nowhere"]).expect_code(1);
+}
+
+#[test]
+fn a_server_goes_on_after_a_torn_line_and_refuses_a_broken_chain() {
+    let (server, path) = start();
+    let _ = server.create_client(&["--id", "a"]);
+    let mut server = server;
+    assert!(server.terminate().success());
+    let whole = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("{whole}{{\"time\":1,\"ev")).unwrap();
+    let mut server = server.restart();
+    assert!(server.log().contains("torn last line"), "{}", server.log());
+    let _ = server.create_client(&["--id", "b"]);
+    assert!(server.terminate().success());
+    assert_eq!(verify(&path, 0)["valid"], true);
+
+    fs::write(
+        &path,
+        fs::read_to_string(&path)
+            .unwrap()
+            .replace("\"ok\"", "\"no\""),
+    )
+    .unwrap();
+    let serve = [
+        "serve",
+        "--dev",
+        "--listen",
+        "127.0.0.1:0",
+        "--admin-listen",
+        "127.0.0.1:0",
+    ];
+    let data = ["--data-dir", server.data_dir().to_str().unwrap()];
+    let variables = [("TOLLGATE_AUDIT__PATH", path.as_str())];
+    let output =
+        tollgate_testkit::run(BINARY, &[&serve as &[&str], &data].concat(), &variables, "");
+    let output = output.expect_code(1);
+    assert!(
+        output.stderr.contains("line 1 is broken"),
+        "{}",
+        output.stderr
+    );
+}
+
+#[test]
+fn what_cannot_be_noted_is_refused() {
+    // Every write to this device fails as on a full disk.
+    let directory = tempfile::TempDir::new().unwrap();
+    let path = directory.path().join("full");
+    std::os::unix::fs::symlink("/dev/full", &path).unwrap();
+    let server = Builder::new(BINARY)
+        .variable("TOLLGATE_AUDIT__PATH", path.to_str().unwrap())
+        .start();
+    // The first event is taken before the disk has said no.
+    let _ = server.tollgate(&["client", "create", "--id", "a"]);
+    server.await_log("the audit log cannot be written");
+    let output = server
+        .tollgate(&["client", "create", "--id", "b"])
+        .expect_code(1);
+    assert!(output.stderr.contains("503"), "{}", output.stderr);
+    let ready = server.http().get("/ready", &[]).expect_status(503).json();
+    assert_eq!(ready["checks"]["audit"]["status"], "failed");
+}

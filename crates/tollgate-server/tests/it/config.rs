@@ -1,0 +1,605 @@
+//! `tollgate config`: what is refused, and in which words; the order of the sources.
+
+use std::fs;
+
+use tempfile::TempDir;
+use tollgate_testkit::{Output, run};
+
+use crate::BINARY;
+
+/// Checks `toml` with `variables` in the environment.
+fn check_with(toml: &str, variables: &[(&str, &str)]) -> (Output, String) {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("tollgate.toml");
+    fs::write(&path, toml).unwrap();
+    let path = path.to_str().unwrap();
+    (
+        run(BINARY, &["config", "check", path], variables, ""),
+        path.to_owned(),
+    )
+}
+
+/// `toml` is refused at `line` for `key`, and the message says `what` and what is allowed.
+fn check_refused(toml: &str, line: usize, key: &str, what: &str, allowed: &str) {
+    // A key at the top must stand before the sections; the issuer is not what is tested.
+    let toml = format!("issuer = \"https://auth.example.com\"\n{toml}");
+    let (output, path) = check_with(&toml, &[]);
+    assert_eq!(output.code, Some(1), "{toml}");
+    let place = format!("{path}:{}: {key}: ", line + 1);
+    let problem = output
+        .stderr
+        .lines()
+        .find(|problem| problem.contains(&place));
+    let problem = problem.unwrap_or_else(|| panic!("no {place:?} in {}", output.stderr));
+    assert!(problem.contains(what), "{what:?} not in {problem}");
+    let (_, said) = problem
+        .split_once("; allowed: ")
+        .unwrap_or_else(|| panic!("{problem}"));
+    assert!(said.contains(allowed), "{allowed:?} not in {said}");
+}
+
+#[test]
+fn broken_values_are_refused_with_key_line_and_what_is_allowed() {
+    let c = check_refused;
+    c(
+        "[server]\nlisen = \"127.0.0.1:1\"",
+        2,
+        "server.lisen",
+        "did you mean `server.listen`",
+        "listen",
+    );
+    c(
+        "[servr]\nlisten = \"\"",
+        1,
+        "servr",
+        "unknown key",
+        "sections server",
+    );
+    c(
+        "profil = \"balanced\"",
+        1,
+        "profil",
+        "did you mean `profile`",
+        "issuer, profile",
+    );
+    c(
+        "profile = \"balancd\"",
+        1,
+        "profile",
+        "did you mean \"balanced\"",
+        "\"low-latency\"",
+    );
+    c("server = 1", 1, "server", "a section, not 1", "listen");
+    c(
+        "[server]\nlisten = \"localhost:80\"",
+        2,
+        "server.listen",
+        "no IP address",
+        "127.0.0.1:8080",
+    );
+    c(
+        "[server]\nlisten = 8080",
+        2,
+        "server.listen",
+        "8080 is not text",
+        "IP address",
+    );
+    c(
+        "[server]\nhttp2 = \"yes\"",
+        2,
+        "server.http2",
+        "\"yes\" is neither",
+        "true or false",
+    );
+    c(
+        "[server]\nheader_timeout = 5",
+        2,
+        "server.header_timeout",
+        "5 has no unit",
+        "\"30s\"",
+    );
+    c(
+        "[server]\nheader_timeout = \"5\"",
+        2,
+        "server.header_timeout",
+        "time unit needed",
+        "\"30s\"",
+    );
+    c(
+        "[server]\nheader_timeout = \"5 parsecs\"",
+        2,
+        "server.header_timeout",
+        "parsecs",
+        "\"30s\"",
+    );
+    c(
+        "[server]\nheader_timeout = \"1ms\"",
+        2,
+        "server.header_timeout",
+        "out of range",
+        "from 10ms",
+    );
+    c(
+        "[server]\nconnections_max = 0",
+        2,
+        "server.connections_max",
+        "0 is out of range",
+        "from 1",
+    );
+    c(
+        "[server]\nconnections_max = -1",
+        2,
+        "server.connections_max",
+        "-1 is negative",
+        "from 1",
+    );
+    c(
+        "[server]\nconnections_max = 1.5",
+        2,
+        "server.connections_max",
+        "1.5 is not a whole",
+        "whole",
+    );
+    c(
+        "[server]\ntrusted_proxies = [\"10.0.0.0/33\"]",
+        2,
+        "server.trusted_proxies",
+        "10.0.0.0/33",
+        "10.0.0.0/8",
+    );
+    c(
+        "[server]\ntrusted_proxies = \"10.0.0.0/8\"",
+        2,
+        "server.trusted_proxies",
+        "not a list",
+        "list",
+    );
+    c(
+        "[server]\ntls_cert = \"a.pem\"",
+        2,
+        "server.tls_cert",
+        "without server.tls_key",
+        "both",
+    );
+    c(
+        "[server]\ntls_key = \"a.pem\"",
+        2,
+        "server.tls_key",
+        "without server.tls_cert",
+        "both",
+    );
+    c(
+        "[store]\nkind = \"postgres\"",
+        2,
+        "store.kind",
+        "\"postgres\" is unknown",
+        "\"embedded\"",
+    );
+    c(
+        "[store.embedded]\npath = \"\"",
+        2,
+        "store.embedded.path",
+        "empty",
+        "directory",
+    );
+    c(
+        "[store.embedded]\ndurability = \"fsync\"",
+        2,
+        "store.embedded.durability",
+        "unknown",
+        "\"sync\"",
+    );
+    c(
+        "[tokens]\naccess_format = \"JWT\"",
+        2,
+        "tokens.access_format",
+        "unknown",
+        "\"jwt\"",
+    );
+    c(
+        "[tokens]\naccess_ttl = \"0s\"",
+        2,
+        "tokens.access_ttl",
+        "out of range",
+        "from 1s",
+    );
+    c(
+        "[keys]\nsigning_alg = \"HS256\"",
+        2,
+        "keys.signing_alg",
+        "unknown",
+        "\"EdDSA\"",
+    );
+    c(
+        "[keys]\nsigning_alg = \"none\"",
+        2,
+        "keys.signing_alg",
+        "unknown",
+        "\"ES256\"",
+    );
+    c(
+        "[keys]\njwks_max_age = \"2d\"",
+        2,
+        "keys.jwks_max_age",
+        "longer than",
+        "at most keys.publish_ahead",
+    );
+    c(
+        "[keys]\npublish_ahead = \"10d\"\nrotate_every = \"2d\"",
+        2,
+        "keys.publish_ahead",
+        "longer",
+        "rotate_every",
+    );
+    c(
+        "[keys]\nmaster_key = \"abc\"",
+        2,
+        "keys.master_key",
+        "does not belong",
+        "TOLLGATE_KEYS__MASTER_KEY",
+    );
+    c(
+        "[cors]\norigins = [\"*\"]",
+        2,
+        "cors.origins",
+        "every site",
+        "https://app.example.com",
+    );
+    c(
+        "[cors]\norigins = [\"https://a.example/\"]",
+        2,
+        "cors.origins",
+        "no origin",
+        "origins",
+    );
+    c(
+        "[log]\nlevel = \"loud\"",
+        2,
+        "log.level",
+        "\"loud\" is no level",
+        "debug",
+    );
+    c(
+        "[log]\nformat = \"xml\"",
+        2,
+        "log.format",
+        "unknown",
+        "\"json\"",
+    );
+    c(
+        "[telemetry]\notlp_endpoint = \"ftp://x\"",
+        2,
+        "telemetry.otlp_endpoint",
+        "no http",
+        "https URL",
+    );
+    c(
+        "[admin]\nlisten = \"127.0.0.1:8080\"",
+        2,
+        "admin.listen",
+        "public listener already",
+        "another",
+    );
+    c("[server]\nlisten =", 2, "the file", "", "TOML");
+    c("[server]\n[server]", 2, "the file", "duplicate", "TOML");
+    c(
+        "audit = { path = 1979-05-27 }",
+        1,
+        "audit.path",
+        "a date",
+        "a path",
+    );
+}
+
+#[test]
+fn keys_that_are_not_built_are_unknown() {
+    for (section, key) in [
+        ("server", "http3 = true"),
+        ("cache", "shared_url = \"\""),
+        ("rate_limit", "redis_url = \"\""),
+        ("rate_limit", "lease = 10"),
+    ] {
+        let name = key.split(' ').next().unwrap();
+        check_refused(
+            &format!("[{section}]\n{key}"),
+            2,
+            &format!("{section}.{name}"),
+            "unknown key",
+            "the keys",
+        );
+    }
+    check_refused(
+        "[rate_limit]\nkind = \"shared\"",
+        2,
+        "rate_limit.kind",
+        "unknown",
+        "\"local\"",
+    );
+    check_refused(
+        "[store.postgres]\nurl = \"\"",
+        1,
+        "store.postgres",
+        "unknown key",
+        "kind",
+    );
+}
+
+#[test]
+fn broken_tables_are_refused_where_they_stand() {
+    let rule =
+        "[[rate_limit.rules]]\nname = \"a\"\nkey = \"ip\"\ncapacity = 1\nfill_per_second = 1\n";
+    let c = check_refused;
+    c(
+        &rule.replace("ip", "mac"),
+        3,
+        "rate_limit.rules[0].key",
+        "\"mac\" is unknown",
+        "\"client\"",
+    );
+    c(
+        &rule.replace("capacity = 1\n", ""),
+        1,
+        "rate_limit.rules[0].capacity",
+        "not set",
+        "from 1",
+    );
+    c(
+        &rule.replace("= 1\nfill", "= 0\nfill"),
+        4,
+        "rate_limit.rules[0].capacity",
+        "out of",
+        "from 1",
+    );
+    c(
+        &rule.replace("\"a\"", "\"A\""),
+        1,
+        "rate_limit.rules[0].name",
+        "no name",
+        "lower-case",
+    );
+    c(
+        &format!("{rule}{rule}"),
+        6,
+        "rate_limit.rules[1].name",
+        "another rule",
+        "of its own",
+    );
+    c(
+        &format!("{rule}burst = 1"),
+        6,
+        "rate_limit.rules[0].burst",
+        "unknown key",
+        "capacity",
+    );
+    c(
+        &rule.replace("fill_per_second = 1", "fill_per_second = 0"),
+        5,
+        "rate_limit.rules[0].fill_per_second",
+        "out of",
+        "above 0",
+    );
+    let route = "[[routes]]\nmethod = \"GET\"\npath = \"/a\"\n";
+    c(
+        &route.replace("/a", "a"),
+        1,
+        "routes[0].path",
+        "no path template",
+        "/orders/{id}",
+    );
+    c(
+        &route.replace("/a", "/a{b}"),
+        1,
+        "routes[0].path",
+        "no path template",
+        "/orders/{id}",
+    );
+    c(
+        &route.replace("GET", "get"),
+        2,
+        "routes[0].method",
+        "unknown",
+        "\"GET\"",
+    );
+    c(
+        &format!("{route}audience = \"x\""),
+        1,
+        "routes[0].audience",
+        "absolute URI",
+        "absolute URI",
+    );
+    c(
+        &format!("{route}{route}"),
+        4,
+        "routes[1].path",
+        "another route",
+        "one route",
+    );
+    c(
+        "routes = [1]",
+        1,
+        "routes[0]",
+        "1 is not a table",
+        "method, path",
+    );
+}
+
+#[test]
+fn the_issuer_is_https_or_loopback() {
+    let check = |issuer: &str, expected: Option<&str>| {
+        let (output, _) = check_with(&format!("issuer = \"{issuer}\""), &[]);
+        match expected {
+            None => assert_eq!(output.code, Some(0), "{issuer}: {}", output.stderr),
+            Some(what) => {
+                assert_eq!(output.code, Some(1), "{issuer}");
+                assert!(output.stderr.contains(what), "{issuer}: {}", output.stderr);
+            }
+        }
+    };
+    check("https://auth.example.com", None);
+    check("https://auth.example.com/tenant", None);
+    check("http://localhost:8080", None);
+    check("http://127.0.0.1:8080", None);
+    check("http://[::1]:8080", None);
+    check("http://auth.example.com", Some("in the clear"));
+    check("https://auth.example.com/", Some("ends with a slash"));
+    check("https://auth.example.com?a", Some("query or a fragment"));
+    check("https://user:secret@auth.example.com", Some("credentials"));
+    check("auth.example.com", Some("no http or https URL"));
+    check("", Some("no http or https URL"));
+    let (output, _) = check_with("profile = \"balanced\"", &[]);
+    assert!(
+        output
+            .expect_code(1)
+            .stderr
+            .contains("issuer: it is not set")
+    );
+}
+
+#[test]
+fn variables_win_over_the_file_and_are_checked_as_strictly() {
+    let show = |variables: &[(&str, &str)]| {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("tollgate.toml");
+        let toml =
+            "issuer = \"https://a.example\"\nprofile = \"low-latency\"\n[batch]\nrecords_max = 7\n";
+        fs::write(&path, toml).unwrap();
+        run(
+            BINARY,
+            &["config", "show", path.to_str().unwrap()],
+            variables,
+            "",
+        )
+    };
+    let file = show(&[]).expect_success().stdout;
+    assert!(
+        file.contains("records_max = 7  # "),
+        "the file wins over the profile: {file}"
+    );
+    assert!(
+        file.contains("request_timeout = \"2s\"  # profile low-latency"),
+        "{file}"
+    );
+    assert!(
+        file.contains("header_timeout = \"5s\"\n"),
+        "defaults need no origin: {file}"
+    );
+
+    let set = show(&[
+        ("TOLLGATE_BATCH__RECORDS_MAX", "9"),
+        ("TOLLGATE_PROFILE", "low-resource"),
+        (
+            "TOLLGATE_SERVER__TRUSTED_PROXIES",
+            "10.0.0.0/8, 192.168.0.0/16",
+        ),
+        ("TOLLGATE_ROUTES", "[{ method = \"GET\", path = \"/a\" }]"),
+        (
+            "TOLLGATE_SERVICE_HOST",
+            "left alone: container platforms set it",
+        ),
+    ]);
+    let set = set.expect_success().stdout;
+    assert!(set.contains("records_max = 9  # environment variable TOLLGATE_BATCH__RECORDS_MAX"));
+    assert!(
+        set.contains("request_timeout = \"10s\"\n"),
+        "the other profile is gone: {set}"
+    );
+    assert!(set.contains("threads = 1  # profile low-resource"), "{set}");
+    assert!(
+        set.contains("trusted_proxies = [\"10.0.0.0/8\", \"192.168.0.0/16\"]"),
+        "{set}"
+    );
+    assert!(
+        set.contains("[[routes]]\nmethod = \"GET\"\npath = \"/a\""),
+        "{set}"
+    );
+
+    let check = |name: &str, value: &str, what: &str| {
+        let output = show(&[(name, value)]).expect_code(1);
+        let place = format!("environment variable {name}: ");
+        assert!(output.stderr.contains(&place), "{}", output.stderr);
+        assert!(output.stderr.contains(what), "{}", output.stderr);
+    };
+    check(
+        "TOLLGATE_BATCH__RECORDS_MAX",
+        "many",
+        "\"many\" is not a whole number",
+    );
+    check(
+        "TOLLGATE_BATCH__RECORD_MAX",
+        "9",
+        "did you mean `batch.records_max`",
+    );
+    check("TOLLGATE_SERVER__HTTP2", "1", "1 is neither true nor false");
+    check("TOLLGATE_PROFILE", "fast", "\"fast\" is unknown");
+}
+
+#[test]
+fn the_master_key_is_never_shown() {
+    let secret = "6b1e0f5d3c2a49788796a5b4c3d2e1f00112233445566778899aabbccddeeff0";
+    let variables = [
+        ("TOLLGATE_ISSUER", "https://a.example"),
+        ("TOLLGATE_KEYS__MASTER_KEY", secret),
+    ];
+    let output = run(BINARY, &["config", "show"], &variables, "").expect_success();
+    assert!(
+        output.stdout.contains("master_key = (redacted)"),
+        "{}",
+        output.stdout
+    );
+    assert!(!format!("{output:?}").contains(secret));
+    let both = [
+        variables[0],
+        variables[1],
+        ("TOLLGATE_KEYS__MASTER_KEY_FILE", "/master.key"),
+    ];
+    let output = run(BINARY, &["config", "check"], &both, "").expect_code(1);
+    assert!(output.stderr.contains("given twice"), "{}", output.stderr);
+    assert!(!output.stderr.contains(secret));
+    let long = "x".repeat(200);
+    let malformed = [variables[0], ("TOLLGATE_KEYS__MASTER_KEY", &*long)];
+    let output = run(BINARY, &["config", "check"], &malformed, "").expect_code(1);
+    assert!(!output.stderr.contains(&long), "{}", output.stderr);
+}
+
+#[test]
+fn the_defaults_load_as_they_are_printed() {
+    let defaults = crate::tollgate(&["config", "defaults"])
+        .expect_success()
+        .stdout;
+    let (output, _) = check_with(&defaults, &[("TOLLGATE_ISSUER", "https://a.example")]);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    // What is commented out is meant to be taken out of its comment.
+    let uncommented = defaults
+        .replace("# [[", "[[")
+        .lines()
+        .fold(String::new(), |text, line| {
+            let key = line.strip_prefix("# ").filter(|rest| {
+                let name = rest.split(" = ").next().unwrap_or("");
+                rest.contains(" = ") && name.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+            });
+            text + key.unwrap_or(line) + "\n"
+        });
+    let (output, _) = check_with(&uncommented, &[]);
+    assert_eq!(output.code, Some(0), "{}\n{uncommented}", output.stderr);
+}
+
+#[test]
+fn the_schema_knows_every_key_of_the_defaults() {
+    let schema = crate::tollgate(&["config", "schema"])
+        .expect_success()
+        .stdout;
+    let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+    assert_eq!(schema["additionalProperties"], false);
+    assert_eq!(
+        schema["properties"]["server"]["properties"]["listen"]["default"],
+        "127.0.0.1:8080"
+    );
+    let level =
+        &schema["properties"]["store"]["properties"]["embedded"]["properties"]["durability"];
+    assert_eq!(level["enum"], serde_json::json!(["sync", "memory"]));
+    let rule = &schema["properties"]["rate_limit"]["properties"]["rules"]["items"];
+    assert_eq!(
+        rule["required"],
+        serde_json::json!(["name", "key", "capacity", "fill_per_second"])
+    );
+}

@@ -1,0 +1,1 @@
+//! Every key of the configuration and the test that shows its effect.

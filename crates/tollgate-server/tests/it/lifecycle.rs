@@ -1,0 +1,97 @@
+//! Start, signals, end: what was acknowledged survives, and what is in flight is finished.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+};
+
+use tollgate_testkit::{Builder, TestServer};
+
+use crate::BINARY;
+
+#[test]
+fn clients_keys_and_tokens_survive_the_end_and_the_kill() {
+    let server = TestServer::start(BINARY);
+    let shop = server.create_client(&["--id", "shop", "--token-format", "opaque"]);
+    let (opaque, dead) = (server.token(&shop, ""), server.token(&shop, ""));
+    let once = server.one_time_token(&server.demo());
+    let _ = server
+        .http()
+        .form("/oauth/revoke", shop.basic(), &[("token", &dead)])
+        .expect_status(200);
+    let jwks = server.http().get("/.well-known/jwks.json", &[]).body;
+    let admin_token = server.admin_token();
+    let check = |server: &TestServer| {
+        assert_eq!(server.introspect(&shop, &opaque)["active"], true);
+        assert_eq!(server.introspect(&shop, &dead)["active"], false);
+        assert_eq!(server.http().get("/.well-known/jwks.json", &[]).body, jwks);
+        assert_eq!(server.admin_token(), admin_token);
+    };
+    let mut server = server;
+    assert_eq!(server.terminate().code(), Some(0));
+    assert!(server.log().contains("stopped"), "{}", server.log());
+    let mut server = server.restart();
+    check(&server);
+    server.kill();
+    let server = server.restart();
+    check(&server);
+    let redeem = || {
+        server.http().form(
+            "/oauth/ott/redeem",
+            server.demo().basic(),
+            &[("token", &once)],
+        )
+    };
+    assert_eq!(redeem().status, 200);
+    assert_eq!(redeem().status, 400);
+}
+
+#[test]
+fn nothing_survives_in_memory() {
+    let server = Builder::new(BINARY)
+        .config("[store.embedded]\ndurability = \"memory\"")
+        .start();
+    let _ = server.create_client(&["--id", "shop"]);
+    let mut server = server;
+    assert!(server.terminate().success());
+    let _ = server
+        .restart()
+        .tollgate(&["client", "show", "shop"])
+        .expect_code(1);
+}
+
+#[test]
+fn a_request_in_flight_is_finished_before_the_end() {
+    let mut server = TestServer::start(BINARY);
+    let address = server.url().strip_prefix("http://").unwrap().to_owned();
+    let mut connection = TcpStream::connect(&address).unwrap();
+    let body = format!(
+        "grant_type=client_credentials&client_id=demo&client_secret={}",
+        server.demo().secret
+    );
+    let head = format!(
+        "POST /oauth/token HTTP/1.1\r\nHost: {address}\r\nContent-Length: {}\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nExpect: 100-continue\r\n\r\n",
+        body.len()
+    );
+    connection.write_all(head.as_bytes()).unwrap();
+    // The answer to the expectation tells that the request is being worked on.
+    let mut interim = [0; 25];
+    connection.read_exact(&mut interim).unwrap();
+    assert!(interim.starts_with(b"HTTP/1.1 100 Continue"));
+    server.signal("TERM");
+    server.await_log("draining");
+    connection.write_all(body.as_bytes()).unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    assert!(answer.contains("access_token"), "{answer}");
+    assert_eq!(server.wait_for_end().code(), Some(0));
+}
+
+#[test]
+fn ctrl_c_ends_it_too() {
+    let mut server = TestServer::start(BINARY);
+    server.signal("INT");
+    assert_eq!(server.wait_for_end().code(), Some(0));
+}

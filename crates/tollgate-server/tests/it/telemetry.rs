@@ -1,0 +1,113 @@
+//! Traces: a real export over HTTP, read on the other end.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    thread::JoinHandle,
+};
+
+use tollgate_testkit::{Builder, TestServer};
+
+use crate::BINARY;
+
+/// One request that a collector took: its head and its body.
+struct Export {
+    head: String,
+    body: Vec<u8>,
+}
+
+/// A collector that takes one export.
+fn collector() -> (String, JoinHandle<Export>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let taken = std::thread::spawn(move || take(listener.accept().unwrap().0));
+    (url, taken)
+}
+
+fn take(mut connection: TcpStream) -> Export {
+    let mut reader = BufReader::new(connection.try_clone().unwrap());
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        assert_ne!(reader.read_line(&mut head).unwrap(), 0, "{head}");
+    }
+    let head = head.to_lowercase();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.unwrap().trim().parse().unwrap()];
+    reader.read_exact(&mut body).unwrap();
+    connection
+        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        .unwrap();
+    Export { head, body }
+}
+
+fn contains(body: &[u8], what: &[u8]) -> bool {
+    body.windows(what.len()).any(|window| window == what)
+}
+
+#[test]
+fn requests_and_what_they_ask_of_the_store_are_exported() {
+    let (url, taken) = collector();
+    let mut server = Builder::new(BINARY)
+        .variable("TOLLGATE_TELEMETRY__OTLP_ENDPOINT", &url)
+        .start();
+    let shop = server.create_client(&["--id", "shop", "--token-format", "opaque"]);
+    let token = server.token(&shop, "");
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    let parent = format!("00-{trace}-b7ad6b7169203331-01");
+    let path = format!("/oauth/validate?access_token={token}");
+    let answer = server.http().get(&path, &[("traceparent", &parent)]);
+    let id = answer.header("x-request-id").unwrap().to_owned();
+    assert!(server.terminate().success());
+    // What is left is sent before the end.
+    let Export { head, body } = taken.join().unwrap();
+    assert!(head.starts_with("post /v1/traces "), "{head}");
+    assert!(
+        head.contains("content-type: application/x-protobuf"),
+        "{head}"
+    );
+    for what in [
+        "POST /oauth/token",
+        "GET /oauth/validate",
+        "store insert",
+        "tollgate",
+        &id,
+    ] {
+        assert!(
+            contains(&body, what.as_bytes()),
+            "{what} is not in the export"
+        );
+    }
+    let bytes = |text: &str| {
+        let digits = |at| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
+        (0..text.len()).step_by(2).map(digits).collect::<Vec<u8>>()
+    };
+    assert!(contains(&body, &bytes(trace)), "the caller's trace goes on");
+    for secret in [&token, &shop.secret] {
+        assert!(!contains(&body, secret.as_bytes()), "a secret in a trace");
+    }
+}
+
+#[test]
+fn a_collector_that_is_down_holds_up_nothing() {
+    // Port 1 is reserved and nothing listens on it.
+    let mut server = Builder::new(BINARY)
+        .variable("TOLLGATE_TELEMETRY__OTLP_ENDPOINT", "http://127.0.0.1:1")
+        .start();
+    let _ = server.token(&server.demo(), "");
+    assert!(server.terminate().success());
+    assert!(
+        server.log().contains("traces could not be sent"),
+        "{}",
+        server.log()
+    );
+}
+
+#[test]
+fn without_a_collector_there_are_no_traces() {
+    let mut server = TestServer::start(BINARY);
+    let _ = server.token(&server.demo(), "");
+    assert!(server.terminate().success());
+    assert!(!server.log().contains("traces"), "{}", server.log());
+}

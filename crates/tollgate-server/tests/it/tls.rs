@@ -1,0 +1,112 @@
+//! TLS: from the first byte, and with new files after SIGHUP.
+
+use std::{fs, path::Path, process::Command};
+
+use tollgate_testkit::Builder;
+
+use crate::BINARY;
+
+/// Makes a certificate for 127.0.0.1 and its key; false where there is no openssl.
+fn certificate(directory: &Path, name: &str) -> bool {
+    let (cert, key) = (directory.join("cert.pem"), directory.join("key.pem"));
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+        ])
+        .args([
+            "-nodes",
+            "-days",
+            "2",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+        ])
+        .args(["-subj", &format!("/CN={name}")])
+        .args([
+            "-keyout".as_ref(),
+            key.as_os_str(),
+            "-out".as_ref(),
+            cert.as_os_str(),
+        ])
+        .output();
+    made.is_ok_and(|made| made.status.success())
+}
+
+/// What `curl` says on the way: the certificate's subject, and the body.
+fn curl(directory: &Path, url: &str) -> String {
+    let ca = directory.join("cert.pem");
+    let output = Command::new("curl")
+        .args(["-sv", "--cacert"])
+        .arg(ca)
+        .arg(url)
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    text(&output.stderr) + &text(&output.stdout)
+}
+
+#[test]
+fn tls_is_on_with_both_files_and_new_ones_are_taken() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let path = directory.path();
+    if !certificate(path, "first") || Command::new("curl").arg("-V").output().is_err() {
+        println!("SKIPPED: there is no openssl or no curl on this machine");
+        return;
+    }
+    let config = format!(
+        "[server]\ntls_cert = \"{0}/cert.pem\"\ntls_key = \"{0}/key.pem\"\n",
+        path.display()
+    );
+    let server = Builder::new(BINARY).config(&config).start();
+    assert!(server.url().starts_with("https://"), "{}", server.url());
+    let health = format!("{}/health", server.url());
+    let said = curl(path, &health);
+    assert!(
+        said.contains("CN=first") && said.contains("{\"status\":\"ok\"}"),
+        "{said}"
+    );
+    assert!(
+        said.contains("ALPN: server accepted h2"),
+        "HTTP/2 by ALPN: {said}"
+    );
+
+    fs::write(path.join("cert.pem"), "damaged").unwrap();
+    server.signal("HUP");
+    server.await_log("kept the old TLS files");
+    assert!(certificate(path, "second"));
+    server.signal("HUP");
+    server.await_log("took the TLS files");
+    let said = curl(path, &health);
+    assert!(
+        said.contains("CN=second") && said.contains("{\"status\":\"ok\"}"),
+        "{said}"
+    );
+}
+
+#[test]
+fn files_that_are_of_no_use_stop_the_start() {
+    let config = tempfile::NamedTempFile::new().unwrap();
+    fs::write(
+        config.path(),
+        "[server]\ntls_cert = \"/nowhere.pem\"\ntls_key = \"/nowhere.pem\"",
+    )
+    .unwrap();
+    let directory = tempfile::TempDir::new().unwrap();
+    let output = crate::tollgate(&[
+        "serve",
+        "--dev",
+        "--listen",
+        "127.0.0.1:0",
+        "--admin-listen",
+        "127.0.0.1:0",
+        "--config",
+        config.path().to_str().unwrap(),
+        "--data-dir",
+        directory.path().join("data").to_str().unwrap(),
+    ]);
+    assert!(output.expect_code(1).stderr.contains("/nowhere.pem"));
+}
