@@ -44,6 +44,15 @@ impl Output {
         self.stdout.lines().map(parse).collect()
     }
 
+    /// All of stdout as one JSON document.
+    #[must_use]
+    pub fn json_document(&self) -> Value {
+        match serde_json::from_str(&self.stdout) {
+            Ok(value) => value,
+            Err(error) => panic!("not JSON: {error}: {self:?}"),
+        }
+    }
+
     /// The only JSON object on stdout.
     #[must_use]
     pub fn json(&self) -> Value {

@@ -25,6 +25,7 @@ pub struct Builder {
     variables: Vec<(String, String)>,
     arguments: Vec<String>,
     data_dir: Option<PathBuf>,
+    places_by_flags: bool,
 }
 
 /// A running server, killed when dropped.
@@ -51,6 +52,7 @@ impl Builder {
             variables: Vec::new(),
             arguments: Vec::new(),
             data_dir: None,
+            places_by_flags: true,
         }
     }
 
@@ -86,6 +88,14 @@ impl Builder {
     #[must_use]
     pub fn data_dir(mut self, path: impl AsRef<Path>) -> Self {
         self.data_dir = Some(path.as_ref().to_owned());
+        self
+    }
+
+    /// Without the flags that say where it listens and keeps its data: configuration or variables
+    /// say so, and [`Builder::data_dir`] must name the same directory.
+    #[must_use]
+    pub fn places_from_config(mut self) -> Self {
+        self.places_by_flags = false;
         self
     }
 
@@ -125,13 +135,11 @@ impl TestServer {
         let config = data_dir.join("tollgate.toml");
         made(fs::write(&config, &builder.config));
         let mut command = command::bare(&builder.binary);
-        command
-            .arg("serve")
-            .arg("--config")
-            .arg(&config)
-            .arg("--data-dir")
-            .arg(&data_dir);
-        command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+        command.arg("serve").arg("--config").arg(&config);
+        if builder.places_by_flags {
+            command.arg("--data-dir").arg(&data_dir);
+            command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+        }
         if builder.dev {
             command.arg("--dev");
         }

@@ -39,12 +39,13 @@ pub(super) async fn keys<S: Store>(issuer: Arc<Issuer<S>>, clock: Clock) {
 pub(super) async fn cleanup<S: Store>(issuer: Arc<Issuer<S>>, clock: Clock, settings: Cleanup) {
     loop {
         sleep(settings.interval).await;
-        let mut removed = 0_usize;
+        let (mut removed, mut steps) = (0_usize, 0_usize);
         loop {
             let now = clock.now().steady.to_seconds();
             match issuer.store().sweep(settings.batch_max, now).await {
                 Ok(step) => {
                     removed = removed.saturating_add(step.removed);
+                    steps = steps.saturating_add(1);
                     if step.finished {
                         break;
                     }
@@ -57,7 +58,7 @@ pub(super) async fn cleanup<S: Store>(issuer: Arc<Issuer<S>>, clock: Clock, sett
             sleep(SWEEP_PAUSE).await;
         }
         if removed > 0 {
-            tracing::debug!(removed, "removed expired records");
+            tracing::debug!(removed, steps, "removed expired records");
         }
     }
 }

@@ -1,1 +1,0 @@
-//! Every key of the configuration and the test that shows its effect.
