@@ -64,6 +64,9 @@ pub enum Error {
     /// The trusted keys could not be had.
     #[error("verify token: keys unavailable")]
     KeysUnavailable,
+    /// The provider says that an opaque token is not active (RFC 7662 §2.2).
+    #[error("verify token: not active")]
+    Inactive,
     /// A validator of the caller's refused the token.
     #[error("verify token: refused by validator: {0}")]
     Rejected(Box<str>),
@@ -81,7 +84,7 @@ impl Error {
             Self::KeyNotFound => "key_not_found",
             Self::WeakKey => "weak_key",
             Self::Signature => "signature",
-            Self::Expired => "expired",
+            Self::Expired | Self::Inactive => "expired",
             Self::NotYetValid => "not_yet_valid",
             Self::Issuer => "issuer",
             Self::Audience => "audience",

@@ -15,7 +15,8 @@ use crate::claims::{Claims, Text};
 pub struct VerifiedToken<C = NoClaims> {
     pub(crate) payload: Box<str>,
     pub(crate) claims: Claims,
-    pub(crate) alg: Algorithm,
+    /// None for a token that was introspected.
+    pub(crate) alg: Option<Algorithm>,
     pub(crate) custom: C,
 }
 
@@ -103,9 +104,9 @@ impl<C> VerifiedToken<C> {
         scopes.into_iter().all(|scope| self.has_scope(scope))
     }
 
-    /// The algorithm that it was signed with.
+    /// The algorithm that it was signed with; `None` for an opaque token.
     #[must_use]
-    pub fn algorithm(&self) -> Algorithm {
+    pub fn algorithm(&self) -> Option<Algorithm> {
         self.alg
     }
 
@@ -129,6 +130,30 @@ impl<C> VerifiedToken<C> {
 
     fn text<'t>(&'t self, text: Option<&'t Text>) -> Option<&'t str> {
         text.map(|text| text.in_payload(&self.payload))
+    }
+}
+
+#[cfg(feature = "tower")]
+impl VerifiedToken {
+    /// The same token with claims of the caller's own.
+    pub(crate) fn with_custom<C: serde::de::DeserializeOwned>(
+        self,
+    ) -> Result<VerifiedToken<C>, crate::error::Error> {
+        let Self {
+            payload,
+            claims,
+            alg,
+            ..
+        } = self;
+        let custom = C::deserialize(&mut serde_json::Deserializer::from_str(&payload));
+        let custom =
+            custom.map_err(|error| crate::error::Error::InvalidClaim(error.to_string().into()))?;
+        Ok(VerifiedToken {
+            payload,
+            claims,
+            alg,
+            custom,
+        })
     }
 }
 

@@ -209,10 +209,18 @@ impl<C: DeserializeOwned> Inner<C> {
             binding,
         };
         let verified = self.policy.judge(parsed, key, terms)?;
-        for validator in &self.validators {
-            validator(&verified).map_err(|rejection| Error::Rejected(rejection.0))?;
-        }
+        self.validate(&verified)?;
         Ok(verified)
+    }
+}
+
+impl<C> Inner<C> {
+    /// Runs the caller's own checks.
+    pub(crate) fn validate(&self, token: &VerifiedToken<C>) -> Result<(), Error> {
+        let mut validators = self.validators.iter();
+        validators
+            .try_for_each(|validator| validator(token))
+            .map_err(|reason| Error::Rejected(reason.0))
     }
 }
 

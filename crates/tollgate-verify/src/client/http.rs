@@ -11,8 +11,10 @@ use zeroize::Zeroizing;
 pub struct FetchRequest {
     /// Where to; judged already, except for what the name resolves to.
     pub url: String,
-    /// A form body; then the method is POST, else GET.
+    /// A form body; with it or a JSON body the method is POST, else GET.
     pub form: Option<Zeroizing<String>>,
+    /// A JSON body.
+    pub json: Option<Zeroizing<String>>,
     /// The value of `Authorization`.
     pub authorization: Option<Zeroizing<String>>,
     /// The value of `Accept`.
@@ -28,10 +30,11 @@ impl FetchRequest {
     #[must_use]
     pub fn new(url: &str, bytes_max: usize, timeout: Duration) -> Self {
         let accept = "application/json";
-        let (form, authorization) = (None, None);
+        let (form, json, authorization) = (None, None, None);
         Self {
             url: url.to_owned(),
             form,
+            json,
             authorization,
             accept,
             bytes_max,

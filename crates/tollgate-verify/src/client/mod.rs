@@ -1,12 +1,15 @@
 //! Keys over the network: discovery, key sets, caches; nothing of it is needed for fixed keys.
 
 mod address;
+mod answers;
 mod cache_control;
 mod clock;
 mod discovery;
 mod fetch;
 pub(crate) mod flight;
+mod form;
 mod http;
+mod introspection;
 mod settings;
 pub(crate) mod source;
 pub(crate) mod stats;
@@ -17,7 +20,11 @@ use std::sync::{Arc, LazyLock};
 
 pub use address::AddressPolicy;
 pub use clock::{Clock, SystemClock};
+pub use form::ClientCredentials;
 pub use http::{FetchError, FetchRequest, FetchResponse, HttpClient};
+pub use introspection::{
+    IntrospectionError, IntrospectionSettings, Introspector, IntrospectorBuilder,
+};
 pub use settings::CacheSettings;
 pub use source::{KeySource, KeySourceBuilder};
 pub use stats::{SourceStats, Stats};

@@ -80,8 +80,13 @@ impl fmt::Debug for DefaultHttpClient {
 
 impl HttpClient for DefaultHttpClient {
     fn fetch(&self, request: &FetchRequest) -> Result<FetchResponse, FetchError> {
-        let sent = match &request.form {
-            Some(form) => {
+        let body = match (&request.form, &request.json) {
+            (Some(form), _) => Some((form, "application/x-www-form-urlencoded")),
+            (None, Some(json)) => Some((json, "application/json")),
+            (None, None) => None,
+        };
+        let sent = match body {
+            Some((body, content_type)) => {
                 let mut post = self
                     .agent
                     .post(&request.url)
@@ -92,8 +97,8 @@ impl HttpClient for DefaultHttpClient {
                 post.config()
                     .timeout_global(Some(request.timeout))
                     .build()
-                    .content_type("application/x-www-form-urlencoded")
-                    .send(form.as_str())
+                    .content_type(content_type)
+                    .send(body.as_str())
             }
             None => self
                 .agent

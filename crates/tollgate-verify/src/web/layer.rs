@@ -16,9 +16,11 @@ use tower_service::Service;
 
 use super::authenticated::{Authenticated, ClientCertificate};
 use super::refusal::{Realm, Refusal};
+use crate::bound::check_binding;
+use crate::client::{IntrospectionError, Introspector};
 use crate::dpop::{Presented, Proof};
 use crate::error::Error;
-use crate::token::NoClaims;
+use crate::token::{NoClaims, VerifiedToken};
 use crate::verifier::Verifier;
 
 /// What is told about a refused token: to the log, never to its sender.
@@ -40,6 +42,7 @@ struct Settings {
     /// Scheme and host that clients see, for DPoP.
     origin: Option<String>,
     on_refusal: Option<OnRefusal>,
+    introspector: Option<Introspector>,
 }
 
 impl<C> RequireToken<C> {
@@ -82,6 +85,13 @@ impl<C> RequireToken<C> {
         let algorithms = Algorithm::ALL.into_iter().filter(|alg| !alg.is_symmetric());
         let names: Vec<&str> = algorithms.map(Algorithm::name).collect();
         settings.realm.dpop_algorithms = Some(names.join(" "));
+        self
+    }
+
+    /// Asks about tokens that are no JWT here; without this they are refused as malformed.
+    #[must_use]
+    pub fn introspection(mut self, introspector: &Introspector) -> Self {
+        Arc::make_mut(&mut self.settings).introspector = Some(introspector.clone());
         self
     }
 
@@ -190,20 +200,45 @@ impl<C: DeserializeOwned> RequireToken<C> {
             certificate: certificate.map(|certificate| &*certificate.0),
         };
         let token = self
-            .verifier
-            .verify_bound(credentials.token, &presented)
-            .await;
-        let token = token.map_err(|error| {
-            if let Some(log) = &self.settings.on_refusal {
-                log(&error);
-            }
-            Refusal::from(&error)
-        })?;
+            .verify(credentials.token, &presented)
+            .await
+            .map_err(|error| {
+                if let Some(log) = &self.settings.on_refusal {
+                    log(&error);
+                }
+                Refusal::from(&error)
+            })?;
         let demanded = self.settings.realm.scope.as_deref().unwrap_or_default();
         if !token.has_scopes(demanded.split_ascii_whitespace()) {
             return Err(Refusal::InsufficientScope);
         }
         Ok(Authenticated::new(token))
+    }
+
+    async fn verify(
+        &self,
+        token: &str,
+        presented: &Presented<'_>,
+    ) -> Result<VerifiedToken<C>, Error> {
+        let Some(introspector) = self
+            .settings
+            .introspector
+            .as_ref()
+            .filter(|_| !token.contains('.'))
+        else {
+            return self.verifier.verify_bound(token, presented).await;
+        };
+        match introspector.introspect_any(token).await {
+            Ok(Some(active)) => {
+                let inner = &self.verifier.inner;
+                let active = active.with_custom()?;
+                inner.validate(&active)?;
+                check_binding(&inner.dpop, active, token, presented, inner.clock.now())
+            }
+            Ok(None) => Err(Error::Inactive),
+            Err(IntrospectionError::Refused(error)) => Err(error),
+            Err(_) => Err(Error::KeysUnavailable),
+        }
     }
 
     fn refuse<B: From<&'static str>>(&self, refusal: Refusal) -> Response<B> {

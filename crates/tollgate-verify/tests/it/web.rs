@@ -283,3 +283,36 @@ fn resource_metadata_is_where_rfc_9728_looks() {
     assert_eq!(json["scopes_supported"], json!(["a"]));
     assert_eq!(json["dpop_signing_alg_values_supported"][0], "ES256");
 }
+
+#[tokio::test]
+async fn opaque_tokens_are_asked_about() {
+    use tollgate_verify::client::{ClientCredentials, HttpClient, Introspector};
+    let url = "https://as.example/introspect";
+    let check = async |answer: Value, expected: StatusCode| {
+        let fake = Arc::new(Fake::default());
+        fake.answer(url, crate::client::fake::ok(&answer));
+        let credentials = ClientCredentials::new("rs", "secret");
+        let introspector = Introspector::builder(url, ISSUER, AUDIENCE, credentials)
+            .http(fake as Arc<dyn HttpClient>)
+            .clock(Arc::new(Stopped))
+            .build()
+            .unwrap();
+        let layer = layer().introspection(&introspector);
+        let (status, _, _) = send(app(layer), request(&["Bearer tgat_1"])).await;
+        assert_eq!(status, expected, "{answer}");
+    };
+    let active = |name: &str, value: Value| {
+        let mut answer = with(name, value);
+        answer["active"] = json!(true);
+        answer
+    };
+    check(active("sub", json!("bob")), StatusCode::OK).await;
+    check(json!({"active": false}), StatusCode::UNAUTHORIZED).await;
+    check(active("aud", json!("other")), StatusCode::UNAUTHORIZED).await;
+    check(active("cnf", json!({"jkt": "x"})), StatusCode::UNAUTHORIZED).await;
+    check(json!({}), StatusCode::SERVICE_UNAVAILABLE).await;
+    assert_eq!(
+        send(app(layer()), request(&["Bearer tgat_1"])).await.0,
+        StatusCode::UNAUTHORIZED
+    );
+}

@@ -20,10 +20,12 @@ pub(crate) const JWKS: &str = "https://as.example/jwks";
 
 pub(crate) type Answer = Result<FetchResponse, FetchError>;
 
+type Handler = Arc<dyn Fn(&FetchRequest) -> Answer + Send + Sync>;
+
 /// The provider, as the HTTP client that reaches it.
 #[derive(Default)]
 pub(crate) struct Fake {
-    answers: Mutex<HashMap<String, Answer>>,
+    answers: Mutex<HashMap<String, Handler>>,
     requests: Mutex<HashMap<String, u64>>,
     gate: Mutex<bool>,
     opened: Condvar,
@@ -44,7 +46,18 @@ impl Fake {
     }
 
     pub(crate) fn answer(&self, url: &str, answer: Answer) {
-        self.answers.lock().unwrap().insert(url.to_owned(), answer);
+        self.handle(url, move |_| answer.clone());
+    }
+
+    pub(crate) fn handle(
+        &self,
+        url: &str,
+        handler: impl Fn(&FetchRequest) -> Answer + Send + Sync + 'static,
+    ) {
+        self.answers
+            .lock()
+            .unwrap()
+            .insert(url.to_owned(), Arc::new(handler));
     }
 
     pub(crate) fn requests(&self, url: &str) -> u64 {
@@ -75,8 +88,8 @@ impl HttpClient for Fake {
             closed = self.opened.wait(closed).unwrap();
         }
         drop(closed);
-        let answer = self.answers.lock().unwrap().get(&request.url).cloned();
-        answer.unwrap_or_else(|| status(404))
+        let handler = self.answers.lock().unwrap().get(&request.url).cloned();
+        handler.map_or_else(|| status(404), |handler| handler(request))
     }
 }
 

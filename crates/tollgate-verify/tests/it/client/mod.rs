@@ -3,5 +3,6 @@
 mod default_client;
 mod discovery;
 pub(crate) mod fake;
+mod introspection;
 mod refresh;
 mod sharing;

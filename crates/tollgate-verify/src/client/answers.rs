@@ -1,0 +1,267 @@
+//! What a provider says about opaque tokens: asked for, verified where signed, held to the policy.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::address::check_url;
+use super::clock::Clock;
+use super::form::{self, ClientCredentials};
+use super::http::{FetchError, FetchRequest, FetchResponse, HttpClient};
+use super::introspection::{IntrospectionError, IntrospectionSettings};
+use super::source::KeySource;
+use crate::blocking;
+use crate::danger::DangerousBuilder as _;
+use crate::error::{BuildError, Error};
+use crate::policy::{Claim, Policy, TokenType};
+use crate::token::{NoClaims, VerifiedToken};
+use crate::verifier::Verifier;
+
+/// Most tokens in one request.
+const TOKENS_PER_REQUEST_MAX: usize = 100;
+/// How old a signed answer may be.
+const ANSWER_AGE_MAX: Duration = Duration::from_secs(60);
+const SIGNED_TYPE: &str = "application/token-introspection+jwt";
+
+/// Whom to ask, and what to expect.
+pub(super) struct Expectation {
+    url: String,
+    pub(super) batch_url: Option<String>,
+    issuer: String,
+    audience: String,
+    credentials: ClientCredentials,
+    pub(super) keys: Option<KeySource>,
+}
+
+impl Expectation {
+    pub(super) fn new(
+        url: &str,
+        issuer: &str,
+        audience: &str,
+        credentials: ClientCredentials,
+    ) -> Self {
+        let (url, issuer, audience) = (url.to_owned(), issuer.to_owned(), audience.to_owned());
+        Self {
+            url,
+            batch_url: None,
+            issuer,
+            audience,
+            credentials,
+            keys: None,
+        }
+    }
+}
+
+pub(super) struct Answers {
+    expectation: Expectation,
+    settings: IntrospectionSettings,
+    http: Arc<dyn HttpClient>,
+    clock: Arc<dyn Clock>,
+    policy: Policy,
+    signed: Option<blocking::Verifier<SignedAnswer>>,
+}
+
+/// The claims of a signed answer (RFC 9701 §5).
+#[derive(Deserialize)]
+struct SignedAnswer {
+    token_introspection: Box<RawValue>,
+}
+
+impl Answers {
+    pub(super) fn new(
+        expectation: Expectation,
+        settings: IntrospectionSettings,
+        http: Arc<dyn HttpClient>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, BuildError> {
+        let Expectation {
+            issuer,
+            audience,
+            keys,
+            credentials,
+            ..
+        } = &expectation;
+        for (name, value) in [("issuer", issuer), ("audience", audience)] {
+            if value.is_empty() {
+                return Err(BuildError::Empty(name));
+            }
+        }
+        // RFC 7662 §2.2 requires nothing but `active`; what is said has to fit all the same.
+        let tolerated = vec![
+            Claim::Issuer,
+            Claim::Audience,
+            Claim::ExpiresAt,
+            Claim::IssuedAt,
+        ];
+        let policy = Policy {
+            issuers: vec![issuer.as_str().into()],
+            audiences: vec![audience.as_str().into()],
+            tolerated,
+            ..Policy::default()
+        };
+        let signed = keys.as_ref().map(|keys| {
+            let verifier = Verifier::builder()
+                .claims::<SignedAnswer>()
+                .issuer(issuer)
+                .audience(credentials.id())
+                .key_source(keys)
+                .clock(Arc::clone(&clock))
+                .token_type(TokenType::Exactly("token-introspection+jwt".into()))
+                .limits(tollgate_jose::Limits {
+                    token_bytes_max: settings.bytes_max,
+                    ..tollgate_jose::Limits::default()
+                })
+                .max_age(ANSWER_AGE_MAX)
+                // RFC 9701 §5: the answer itself has no `exp`; its age is bounded instead.
+                .tolerate_missing(Claim::ExpiresAt);
+            verifier.build().map(|verifier| verifier.blocking())
+        });
+        Ok(Self {
+            signed: signed.transpose()?,
+            expectation,
+            settings,
+            http,
+            clock,
+            policy,
+        })
+    }
+
+    /// How many tokens one request may ask about.
+    pub(super) fn tokens_per_request(&self) -> usize {
+        let is_batched = self.expectation.batch_url.is_some() && self.signed.is_none();
+        if is_batched {
+            TOKENS_PER_REQUEST_MAX
+        } else {
+            1
+        }
+    }
+
+    /// Asks about these tokens, at most as many as go into one request.
+    pub(super) fn ask(
+        &self,
+        tokens: &[&str],
+    ) -> Vec<Result<Option<VerifiedToken>, IntrospectionError>> {
+        let answered = match (tokens, &self.expectation.batch_url) {
+            ([token], _) => self.ask_one(token).map(|token| vec![token]),
+            (_, Some(url)) => self.ask_many(url, tokens),
+            (_, None) => Err(FetchError::Invalid("no endpoint for many").into()),
+        };
+        match answered {
+            Ok(answers) => answers,
+            Err(error) => tokens.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
+    fn ask_one(
+        &self,
+        token: &str,
+    ) -> Result<Result<Option<VerifiedToken>, IntrospectionError>, IntrospectionError> {
+        let body = form::body(&[("token", token), ("token_type_hint", "access_token")]);
+        let mut request = self.request(&self.expectation.url)?;
+        request.form = Some(body);
+        if self.signed.is_some() {
+            request.accept = SIGNED_TYPE;
+        }
+        let response = self.send(&request)?;
+        let Some(verifier) = &self.signed else {
+            return Ok(self.judge(&response.body));
+        };
+        let text = std::str::from_utf8(&response.body)
+            .map_err(|_| FetchError::Invalid("malformed answer"))?;
+        if response
+            .content_type
+            .as_deref()
+            .and_then(|value| value.split(';').next())
+            != Some(SIGNED_TYPE)
+        {
+            return Err(FetchError::Invalid("answer not signed").into());
+        }
+        let answer = verifier.verify(text.trim())?;
+        Ok(self.judge(answer.claims().token_introspection.get().as_bytes()))
+    }
+
+    fn ask_many(
+        &self,
+        url: &str,
+        tokens: &[&str],
+    ) -> Result<Vec<Result<Option<VerifiedToken>, IntrospectionError>>, IntrospectionError> {
+        #[derive(Deserialize)]
+        struct Results<'r> {
+            #[serde(borrow)]
+            results: Vec<&'r RawValue>,
+        }
+        let mut request = self.request(url)?;
+        let body = serde_json::json!({ "tokens": tokens }).to_string();
+        request.json = Some(body.into());
+        let response = self.send(&request)?;
+        let Results { results } = serde_json::from_slice(&response.body)
+            .map_err(|_| FetchError::Invalid("malformed answer"))?;
+        if results.len() != tokens.len() {
+            return Err(FetchError::Invalid("answers missing").into());
+        }
+        Ok(results
+            .into_iter()
+            .map(|raw| self.judge(raw.get().as_bytes()))
+            .collect())
+    }
+
+    /// What one answer makes of its token.
+    fn judge(&self, json: &[u8]) -> Result<Option<VerifiedToken>, IntrospectionError> {
+        #[derive(Deserialize)]
+        struct Activity {
+            active: bool,
+        }
+        let malformed = || FetchError::Invalid("malformed answer");
+        let text = std::str::from_utf8(json).map_err(|_| malformed())?;
+        let activity: Activity = serde_json::from_str(text).map_err(|_| malformed())?;
+        if !activity.active {
+            return Ok(None);
+        }
+        match self.policy.accept_introspected(text, self.clock.now()) {
+            Ok(claims) => {
+                let payload = text.into();
+                Ok(Some(VerifiedToken {
+                    payload,
+                    claims,
+                    alg: None,
+                    custom: NoClaims,
+                }))
+            }
+            // Ours is the clock that counts: what has run out here is not active.
+            Err(Error::Expired | Error::NotYetValid) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn request(&self, url: &str) -> Result<FetchRequest, FetchError> {
+        check_url(url)?;
+        let IntrospectionSettings {
+            bytes_max, timeout, ..
+        } = self.settings;
+        let mut request = FetchRequest::new(url, bytes_max, timeout);
+        request.authorization = Some(self.expectation.credentials.authorization());
+        Ok(request)
+    }
+
+    fn send(&self, request: &FetchRequest) -> Result<FetchResponse, FetchError> {
+        let response = self.http.fetch(request)?;
+        if response.status != 200 {
+            return Err(FetchError::Status(response.status));
+        }
+        if response.body.len() > self.settings.bytes_max {
+            return Err(FetchError::TooLarge);
+        }
+        Ok(response)
+    }
+}
+
+impl fmt::Debug for Answers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answers")
+            .field("url", &self.expectation.url)
+            .finish_non_exhaustive()
+    }
+}
