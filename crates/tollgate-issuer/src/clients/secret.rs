@@ -82,9 +82,6 @@ fn rotate(
     now: UnixSeconds,
 ) -> Result<(), AdminError> {
     let until = now.plus(keep_old);
-    if until == now {
-        record.secrets.clear();
-    }
     for old in &mut record.secrets {
         // One that stops earlier already is not given more time.
         old.expires_at = Some(old.expires_at.map_or(until, |end| end.min(until)));

@@ -204,3 +204,64 @@ pub(super) fn algorithm(stored: &StoredKey) -> Result<Algorithm, IssuerError> {
         .parse()
         .map_err(|_| IssuerError::Corrupt(format!("signing key of algorithm {}", stored.algorithm)))
 }
+
+#[cfg(test)]
+mod tests {
+    use tollgate_protocol::{Entropy, entropy::EntropyUnavailable};
+    use zeroize::Zeroizing;
+
+    use super::{
+        super::generate::{Dates, FreshKey},
+        *,
+    };
+
+    struct Sevens;
+
+    impl Entropy for Sevens {
+        fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyUnavailable> {
+            bytes.fill(7);
+            Ok(())
+        }
+    }
+
+    /// A key that signs from second 10 and is gone from second 20 is of no use before and after.
+    #[tokio::test]
+    async fn a_key_counts_in_its_time_alone() {
+        let master = MasterKey::new(Zeroizing::new([1; 32]));
+        let fresh = FreshKey::generate(Algorithm::EdDSA).await.unwrap();
+        let dates = Dates {
+            created_at: UnixSeconds(5),
+            signs_from: UnixSeconds(10),
+        };
+        let mut key = fresh.seal(&master, dates, &Sevens).unwrap();
+        let kid = key.kid.clone();
+        key.retired_at = Some(UnixSeconds(15));
+        key.gone_at = Some(UnixSeconds(20));
+        let ring = KeyRing {
+            revision: 1,
+            keys: vec![key],
+        };
+        let prepared = Prepared::new(ring, &Prepared::default(), &master, UnixSeconds(5)).unwrap();
+        for (now, signs, verifies) in [
+            (5, false, true),
+            (10, true, true),
+            (19, true, true),
+            (20, false, false),
+        ] {
+            let at = UnixSeconds(now);
+            assert_eq!(
+                prepared.signer(Algorithm::EdDSA, at).is_some(),
+                signs,
+                "{now}"
+            );
+            assert!(prepared.signer(Algorithm::ES256, at).is_none());
+            assert_eq!(prepared.verifier(&kid, at).is_some(), verifies, "{now}");
+            let body = prepared.jwks(at).body.clone();
+            assert_eq!(
+                body.windows(kid.len()).any(|text| text == kid.as_bytes()),
+                verifies
+            );
+        }
+        assert!(prepared.verifier("another", UnixSeconds(10)).is_none());
+    }
+}

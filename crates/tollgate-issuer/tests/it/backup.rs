@@ -2,6 +2,8 @@
 
 use tollgate_issuer::{AdminError, Issuer, check::Revoker, keys::KeyState, one_time::RedeemError};
 
+use tollgate_store::Store as _;
+
 use crate::{
     bench::{Bench, HOUR, id, kid, master},
     store::SharedStore,
@@ -105,6 +107,20 @@ async fn a_key_revoked_since_the_backup_stays_revoked() {
     assert_eq!(bench.jwks(&issuer).kids(), [kid(&token)]);
 }
 
+#[tokio::test]
+async fn no_cache_remembers_what_was_before() {
+    let bench = Bench::new();
+    let issuer = bench.open().await;
+    let file = backup(&bench, &issuer).await;
+    let secret = bench.client(&issuer, "c").await;
+    let token = bench.access_token(&issuer, "c").await;
+    assert!(bench.is_active(&issuer, &token).await);
+    assert!(bench.authenticates(&issuer, "c", &secret).await);
+    issuer.restore(&file, &bench.context()).await.unwrap();
+    assert!(!bench.is_active(&issuer, &token).await);
+    assert!(!bench.authenticates(&issuer, "c", &secret).await);
+}
+
 /// Other instances learn of the restore, although the restored ring is older than theirs.
 #[tokio::test]
 async fn other_instances_take_the_restored_ring() {
@@ -116,10 +132,13 @@ async fn other_instances_take_the_restored_ring() {
     }
     other.tick_keys(&bench.context()).await.unwrap();
     assert_eq!(other.keys(&bench.context()).len(), 4);
+    let before = bench.store.key_ring().await.unwrap().revision;
     issuer.restore(&file, &bench.context()).await.unwrap();
     other.tick_keys(&bench.context()).await.unwrap();
     assert_eq!(other.keys(&bench.context()), issuer.keys(&bench.context()));
     assert_eq!(other.keys(&bench.context()).len(), 1);
+    // A change that was planned on the ring before the restore must not go through afterwards.
+    assert!(bench.store.key_ring().await.unwrap().revision > before);
     other.rotate_key(None, &bench.context()).await.unwrap();
 }
 

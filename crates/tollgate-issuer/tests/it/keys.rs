@@ -164,6 +164,12 @@ async fn no_more_keys_than_validators_read() {
     let refused = issuer.rotate_key(None, &bench.context()).await.unwrap_err();
     assert!(matches!(refused, AdminError::Invalid(_)), "{refused}");
     assert_eq!(bench.jwks(&issuer).kids().len(), 100);
+}
+
+#[tokio::test]
+async fn nothing_is_signed_with_a_shared_secret() {
+    let bench = Bench::new();
+    let issuer = bench.open().await;
     let refused = issuer
         .rotate_key(Some(Algorithm::HS256), &bench.context())
         .await
@@ -186,6 +192,9 @@ async fn a_revoked_key_is_out_at_once() {
     assert_eq!(revoked.state, KeyState::Revoked);
     assert_eq!(revoked.revoked_at, Some(bench.now()));
     assert!(!bench.is_active(&issuer, &token).await, "from a cache");
+    let caches = issuer.cache_statistics();
+    let signatures = caches.iter().find(|cache| cache.name == "signatures");
+    assert_eq!(signatures.map(|cache| cache.entries), Some(0));
     assert!(!bench.jwks(&issuer).verifies(&token));
     let next = bench.access_token(&issuer, "c").await;
     assert_ne!(kid(&next), kid(&token));

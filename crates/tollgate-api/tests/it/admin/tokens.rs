@@ -289,6 +289,7 @@ async fn tokens_are_revoked_by_client_by_subject_and_by_id() {
         .await
         .expect(200);
     assert!(!panel.is_active(&jwt).await);
+    assert!(panel.registry.render().contains("tokens_revoked_total 2"));
     let log = panel.audit.take();
     assert_eq!(log[0], "client.tokens_revoked ok a");
     assert_eq!(log[1], "subject.tokens_revoked ok alice smith");
