@@ -3,6 +3,7 @@
 mod address;
 mod answers;
 mod cache_control;
+mod client_tokens;
 mod clock;
 mod discovery;
 mod fetch;
@@ -19,6 +20,7 @@ mod verify;
 use std::sync::{Arc, LazyLock};
 
 pub use address::AddressPolicy;
+pub use client_tokens::{AccessToken, ClientTokens, ClientTokensBuilder};
 pub use clock::{Clock, SystemClock};
 pub use form::ClientCredentials;
 pub use http::{FetchError, FetchRequest, FetchResponse, HttpClient};

@@ -1,5 +1,6 @@
 //! Keys over the network, against providers that behave and that do not.
 
+mod client_tokens;
 mod default_client;
 mod discovery;
 pub(crate) mod fake;
