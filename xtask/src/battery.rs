@@ -1,6 +1,7 @@
 //! `cargo xtask battery NAME`: the long versions of tests that run shortened every day.
 
 use crate::run::{self, cargo};
+use crate::soak;
 use anyhow::{Result, bail};
 
 /// A test filter and the variables that make it long.
@@ -28,14 +29,20 @@ const BATTERIES: &[Battery] = &[
     },
 ];
 
+/// Minutes that the soak takes.
+const SOAK_MINUTES: u64 = 60;
+
 /// Runs the battery called `name`.
 ///
 /// # Errors
 /// When there is none of that name or it fails.
-pub(crate) fn run(name: &str) -> Result<()> {
+pub(crate) fn run(name: &str, minutes: Option<&str>) -> Result<()> {
+    if name == "soak" {
+        return soak::run(minutes.map_or(Ok(SOAK_MINUTES), str::parse)?);
+    }
     let Some(battery) = BATTERIES.iter().find(|battery| battery.name == name) else {
         let names: Vec<&str> = BATTERIES.iter().map(|battery| battery.name).collect();
-        bail!("no battery {name:?}; there are {}", names.join(", "));
+        bail!("no battery {name:?}; there are soak, {}", names.join(", "));
     };
     let mut tests = cargo();
     tests.args([

@@ -1,11 +1,11 @@
 //! `cargo xtask bench`: how fast and how small the token service is, beside a bare HTTP server in
 //! the same run. The server has core 0 for itself, the load generator core 1.
 
-mod load;
+pub(crate) mod load;
 mod machine;
-mod memory;
-mod process;
-mod rows;
+pub(crate) mod memory;
+pub(crate) mod process;
+pub(crate) mod rows;
 mod section;
 mod spread;
 
@@ -23,14 +23,14 @@ use std::path::Path;
 /// How long and how often everything is measured.
 #[derive(Clone, Copy)]
 pub(crate) struct Effort {
-    repetitions: usize,
+    pub(crate) repetitions: usize,
     /// In how many of them latency is measured too.
-    latency_repetitions: usize,
-    seconds: f64,
+    pub(crate) latency_repetitions: usize,
+    pub(crate) seconds: f64,
     /// Tokens that a run which spends them may spend.
-    tokens: usize,
+    pub(crate) tokens: usize,
     /// Tokens stored for the memory rows.
-    stored: usize,
+    pub(crate) stored: usize,
 }
 
 const FULL: Effort = Effort {
@@ -103,7 +103,11 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     if write { section::write(&text) } else { Ok(()) }
 }
 
-fn build() -> Result<()> {
+/// Builds what is measured and what measures it, for release.
+///
+/// # Errors
+/// When it does not build.
+pub(crate) fn build() -> Result<()> {
     let packages = ["-p", "tollgate-server", "-p", "tollgate-load"];
     run::run(cargo().args(["build", "--release"]).args(packages))?;
     run::run(cargo().args([

@@ -10,6 +10,7 @@ mod bench;
 mod lint;
 mod peers;
 mod run;
+mod soak;
 mod test;
 mod tidy;
 
@@ -22,7 +23,7 @@ usage: cargo xtask TASK
   lint              formatting, clippy, documentation and house rules
   tidy              the house rules alone
   bench [--quick]   speed and size, into docs/performance.md
-  battery NAME      one of the long tests: kill, ott, rotation";
+  battery NAME      one of the long tests: kill, ott, rotation, soak [MINUTES]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -32,7 +33,8 @@ fn main() -> ExitCode {
         ["lint"] => lint::run(),
         ["tidy"] => tidy::run(),
         ["bench", rest @ ..] => bench::run(rest),
-        ["battery", name] => battery::run(name),
+        ["battery", name] => battery::run(name, None),
+        ["battery", name, minutes] => battery::run(name, Some(minutes)),
         _ => {
             println!("{USAGE}");
             return ExitCode::from(2);

@@ -30,10 +30,6 @@ const PROGRAMS: &[Program] = &[
         names: &["python3"],
         packages: &["python3", "python3-venv"],
     },
-    Program {
-        names: &["taskset"],
-        packages: &["util-linux"],
-    },
 ];
 
 /// Where the test peers were found; handed to the tests in the environment.

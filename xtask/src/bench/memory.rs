@@ -59,7 +59,7 @@ pub(crate) fn measure(directory: &Path, effort: Effort) -> Result<Memory> {
 }
 
 /// Resident bytes of the process `pid`.
-fn resident(pid: u32) -> Result<u64> {
+pub(crate) fn resident(pid: u32) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kilobytes = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
@@ -67,7 +67,7 @@ fn resident(pid: u32) -> Result<u64> {
 }
 
 /// Bytes that the files under `directory` take on disk.
-fn size(directory: &Path) -> Result<u64> {
+pub(crate) fn size(directory: &Path) -> Result<u64> {
     let mut sum = 0;
     for entry in fs::read_dir(directory)? {
         let entry = entry?;

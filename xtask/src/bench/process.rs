@@ -77,11 +77,19 @@ impl Tollgate {
     /// # Errors
     /// When it does not become ready.
     pub(crate) fn start(directory: &Path) -> Result<Self> {
+        Self::start_with(directory, &[])
+    }
+
+    /// Starts on new data in `directory`, with some keys of the configuration in the environment.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub(crate) fn start_with(directory: &Path, keys: &[(&str, &str)]) -> Result<Self> {
         if directory.exists() {
             fs::remove_dir_all(directory)?;
         }
         fs::create_dir_all(directory)?;
-        Self::start_again(directory)
+        Self::launch(directory, keys)
     }
 
     /// Starts on the data that is in `directory`.
@@ -89,12 +97,20 @@ impl Tollgate {
     /// # Errors
     /// When it does not become ready.
     pub(crate) fn start_again(directory: &Path) -> Result<Self> {
+        Self::launch(directory, &[])
+    }
+
+    fn launch(directory: &Path, keys: &[(&str, &str)]) -> Result<Self> {
         let (address, admin) = (free_address()?, free_address()?);
         let config = directory.join("tollgate.toml");
         fs::write(&config, configuration(directory, address, admin))?;
         let log = File::create(directory.join("log"))?;
         let mut command = pinned(0, &program("tollgate"));
-        command.arg("serve").arg("--config").arg(&config);
+        command
+            .arg("serve")
+            .arg("--config")
+            .arg(&config)
+            .envs(keys.iter().copied());
         let begin = Instant::now();
         let child = command.stdout(log.try_clone()?).stderr(log).spawn()?;
         let mut server = Self {

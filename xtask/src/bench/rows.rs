@@ -45,12 +45,12 @@ impl Client {
     }
 
     /// The options of `client create` that make it.
-    pub(crate) fn options(self) -> [&'static str; 4] {
+    pub(crate) fn options(self) -> &'static [&'static str] {
         match self {
-            Self::EdDsa => ["--token-format", "jwt", "--signing-alg", "EdDSA"],
-            Self::Es256 => ["--token-format", "jwt", "--signing-alg", "ES256"],
-            Self::Rs256 => ["--token-format", "jwt", "--signing-alg", "RS256"],
-            Self::Opaque => ["--token-format", "opaque", "--access-ttl", "1h"],
+            Self::EdDsa => &["--token-format", "jwt", "--signing-alg", "EdDSA"],
+            Self::Es256 => &["--token-format", "jwt", "--signing-alg", "ES256"],
+            Self::Rs256 => &["--token-format", "jwt", "--signing-alg", "RS256"],
+            Self::Opaque => &["--token-format", "opaque"],
         }
     }
 }
