@@ -137,7 +137,7 @@ where
     let done = Arc::new(AtomicU64::new(0));
     let work = Arc::new(work);
     runtime(1).block_on(async {
-        let begun = Instant::now();
+        let (begun, cpu) = (Instant::now(), process_time());
         let mut tasks = tokio::task::JoinSet::new();
         for submitter in 0..submitters {
             let (stop, done, work) = (Arc::clone(&stop), Arc::clone(&done), Arc::clone(&work));
@@ -149,7 +149,12 @@ where
             });
         }
         tokio::time::sleep(length).await;
-        let rate = done.load(Relaxed) as f64 / begun.elapsed().as_secs_f64();
+        let count = done.load(Relaxed) as f64;
+        let rate = count / begun.elapsed().as_secs_f64();
+        let each = (process_time() - cpu).as_secs_f64() * 1e6 / count;
+        println!(
+            "  {submitters} submitters: {each:.2} us of CPU each, the submitter's own included"
+        );
         stop.store(true, Relaxed);
         tasks.join_all().await;
         rate
@@ -263,32 +268,93 @@ fn million(path: &Path) {
         .block_on(store.count(Default::default(), NOW))
         .expect("count");
     println!("count: {count} in {:.1?}", begun.elapsed());
-    let begun = Instant::now();
-    let end = sample::later(10_000);
-    let mut removed = 0;
-    loop {
-        let outcome = runtime.block_on(store.sweep(1000, end)).expect("sweep");
-        removed += outcome.removed;
-        if outcome.finished {
-            break;
-        }
-    }
-    println!(
-        "sweep: {removed} in {:.1?}, {} MB on disk, {} MB resident",
-        begun.elapsed(),
-        disk_mb(path),
-        resident_mb()
-    );
+    sweep_beside_writers(&runtime, store, path);
+}
+
+/// Sweeps a million dead tokens while 16 tasks insert; how long the inserts took then and before.
+fn sweep_beside_writers(runtime: &tokio::runtime::Runtime, store: EmbeddedStore, path: &Path) {
+    let store = Arc::new(store);
+    let swept = Arc::new(AtomicBool::new(false));
+    runtime.block_on(async {
+        let latencies = async |number: u64, until: Arc<AtomicBool>| {
+            let mut tasks = tokio::task::JoinSet::new();
+            for task in 0..16u64 {
+                let (store, until) = (Arc::clone(&store), Arc::clone(&until));
+                tasks.spawn(async move {
+                    let mut latencies = Vec::new();
+                    for step in 0..200_000u64 {
+                        if until.load(Relaxed) {
+                            break;
+                        }
+                        let mut token = sample::access_token(number + step * 16 + task, "shop");
+                        token.record.expires_at = sample::later(100_000);
+                        let begun = Instant::now();
+                        store.insert(vec![token], 0, NOW).await.expect("insert");
+                        latencies.push(begun.elapsed());
+                    }
+                    latencies
+                });
+            }
+            let mut all = tasks.join_all().await.concat();
+            all.sort_unstable();
+            let at = |part: usize| {
+                all.get(all.len() * part / 1000)
+                    .copied()
+                    .unwrap_or_default()
+            };
+            println!(
+                "  inserts: {} done, p50 {:.1?}, p99 {:.1?}, p99.9 {:.1?}",
+                all.len(),
+                at(500),
+                at(990),
+                at(999)
+            );
+        };
+        let timer = Arc::new(AtomicBool::new(false));
+        let over = Arc::clone(&timer);
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            over.store(true, Relaxed);
+        });
+        latencies(10_000_000, timer).await;
+        let begun = Instant::now();
+        let (sweeper, done) = (Arc::clone(&store), Arc::clone(&swept));
+        let sweep = tokio::spawn(async move {
+            let mut removed = 0;
+            loop {
+                let outcome = sweeper
+                    .sweep(1000, sample::later(10_000))
+                    .await
+                    .expect("sweep");
+                removed += outcome.removed;
+                if outcome.finished {
+                    done.store(true, Relaxed);
+                    return removed;
+                }
+            }
+        });
+        latencies(20_000_000, swept).await;
+        let removed = sweep.await.expect("sweep");
+        println!(
+            "sweep: {removed} in {:.1?}, {} MB on disk",
+            begun.elapsed(),
+            disk_mb(path)
+        );
+    });
 }
 
 fn look_up(runtime: &tokio::runtime::Runtime, store: &EmbeddedStore, tokens: u64) {
     for (what, offset) in [("hits, first round", 0), ("hits", 0), ("misses", tokens)] {
-        let begun = Instant::now();
-        let rounds = 1_000_000;
+        let (begun, cpu) = (Instant::now(), cpu_time());
+        let rounds: u32 = 1_000_000;
         let mut found = 0u64;
+        let mut random = 1u64;
         runtime.block_on(async {
-            for round in 0..rounds {
-                let number = offset + round * 7919 % tokens;
+            for _ in 0..rounds {
+                random = random
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
+                let number = offset + (random >> 33) % tokens;
                 let probe = [Probe::Stored(sample::key(number))];
                 let standing = store.standing(&probe, NOW).await.expect("standing");
                 found += u64::from(
@@ -298,9 +364,38 @@ fn look_up(runtime: &tokio::runtime::Runtime, store: &EmbeddedStore, tokens: u64
                 );
             }
         });
-        let rate = rounds as f64 / begun.elapsed().as_secs_f64();
-        println!("standing: {what} {rate:.0}/s on one core ({found} found)");
+        let rate = f64::from(rounds) / begun.elapsed().as_secs_f64();
+        let each = (cpu_time() - cpu).as_nanos() / u128::from(rounds);
+        println!("standing: {what} {rate:.0}/s, {each} ns of CPU each ({found} found)");
     }
+}
+
+/// What this thread has used, as the operating system counts it.
+fn cpu_time() -> Duration {
+    let schedule = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let used = schedule
+        .split_whitespace()
+        .next()
+        .and_then(|word| word.parse().ok());
+    Duration::from_nanos(used.unwrap_or(0))
+}
+
+/// What the process has used, in the operating system's ticks of 10 ms.
+fn process_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let ticks = stat
+        .rsplit(") ")
+        .next()
+        .unwrap_or_default()
+        .split(' ')
+        .skip(11)
+        .take(2);
+    Duration::from_millis(
+        ticks
+            .filter_map(|ticks| ticks.parse::<u64>().ok())
+            .sum::<u64>()
+            * 10,
+    )
 }
 
 fn resident_mb() -> u64 {

@@ -43,7 +43,7 @@ impl EmbeddedConfig {
             records_max: 1000,
             linger: Duration::ZERO,
             queue_max: 8192,
-            cache_bytes: 144 << 20,
+            cache_bytes: 160 << 20,
             write_buffer_bytes: 8 << 20,
         }
     }

@@ -18,8 +18,8 @@ use crate::{
     index::Index,
     keys::{self, MarkKind},
     request::DeadRow,
-    row_cache::RowCache,
-    token_row::{self, Kept},
+    row_cache::{Lookup, RowCache},
+    token_row::{self, Kept, TokenRow},
 };
 
 /// What the operations so far change.
@@ -239,16 +239,22 @@ impl Group<'_> {
         if let Some(kept) = self.changes.tokens.get(&key) {
             return Ok(kept.clone());
         }
-        let generation = self.index.generation;
-        let row_key = keys::token(generation, key);
-        let Some(row) = Newest
+        let client = |id: &str| self.index.client(id).cloned();
+        let decode = |row: &[u8]| token_row::decode(TokenRow::reread(row)?, client);
+        if let Lookup::Found(kept) = self.engine.rows.look_up(key, decode) {
+            return Ok(Some(kept?));
+        }
+        let row_key = keys::token(self.index.generation, key);
+        match Newest
             .get(&self.engine.tokens, &row_key)
             .map_err(store_error)?
-        else {
-            return Ok(None);
-        };
-        let client = |id: &str| self.index.client(id).cloned();
-        Ok(Some(token_row::decode(generation, key, &row, client)?))
+        {
+            None => Ok(None),
+            Some(row) => Ok(Some(token_row::decode(
+                TokenRow::read(&row_key, &row)?,
+                client,
+            )?)),
+        }
     }
 
     fn mark(

@@ -223,7 +223,7 @@ fn start(config: &EmbeddedConfig, directory: &Path) -> Result<(Database, Keyspac
 
 /// Walks and look-ups that miss the row cache need few blocks; the rows get the rest.
 fn block_cache_bytes(config: &EmbeddedConfig) -> u64 {
-    config.cache_bytes / 8
+    config.cache_bytes / 16
 }
 
 fn options(write_buffer_bytes: u64) -> KeyspaceCreateOptions {

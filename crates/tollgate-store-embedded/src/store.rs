@@ -462,6 +462,45 @@ mod tests {
     }
 
     #[test]
+    fn a_sweep_clears_away_what_a_restore_left_behind() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = EmbeddedStore::open(&EmbeddedConfig::new(directory.path())).expect("open");
+        let rows = || {
+            let engine = &store.shared.engine;
+            (
+                engine.tokens.len().expect("tokens"),
+                engine.marks.len().expect("marks"),
+            )
+        };
+        runtime().block_on(async {
+            let tokens = (0..300).map(|number| sample::access_token(number, "shop"));
+            store
+                .insert(tokens.collect(), 0, NOW)
+                .await
+                .expect("insert");
+            let signed = Probe::Signed(sample::signed_token(500, "shop"));
+            store
+                .revoke(vec![sample::by_administrator(signed)], NOW)
+                .await
+                .expect("revoke");
+            let snapshot = store.export(NOW).await.expect("export");
+            let cut = Cut {
+                scope: tollgate_store::CutScope::All,
+                issued_up_to: NOW.to_millis(),
+                expires_at: sample::later(99),
+            };
+            store.import(snapshot, cut).await.expect("import");
+            assert_eq!(rows(), (300, 2));
+            let mut steps = 0;
+            while !store.sweep(50, NOW).await.expect("sweep").finished {
+                steps += 1;
+            }
+            assert!(steps >= 6, "50 at a time");
+            assert_eq!(rows(), (0, 1));
+        });
+    }
+
+    #[test]
     fn a_damaged_row_is_refused_and_its_neighbours_are_served() {
         let directory = tempfile::tempdir().expect("a directory");
         let store = EmbeddedStore::open(&EmbeddedConfig::new(directory.path())).expect("open");

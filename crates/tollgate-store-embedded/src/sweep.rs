@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How many rows one request to the writer removes.
-const REMOVED_AT_ONCE: usize = 128;
+const REMOVED_AT_ONCE: usize = 256;
 
 /// Where a sweep is.
 #[derive(Clone, Debug)]

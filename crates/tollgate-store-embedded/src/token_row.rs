@@ -3,12 +3,9 @@
 use std::sync::Arc;
 
 use tollgate_protocol::{Resource, Resources, Scope, Subject, UnixMillis, UnixSeconds};
-use tollgate_store::{ClientEpoch, ClientRecord, TokenKey, TokenRecord, TokenUse};
+use tollgate_store::{ClientEpoch, ClientRecord, TokenRecord, TokenUse};
 
-use crate::{
-    codec::{Damaged, RowReader, RowWriter},
-    keys::{self, Generation},
-};
+use crate::codec::{Damaged, RowReader, RowWriter};
 
 const CONSUMED: u8 = 0;
 const ACCESS: u8 = 1;
@@ -206,14 +203,13 @@ fn read_audience(
 
 /// What a row says is kept.
 pub(crate) fn decode(
-    generation: Generation,
-    key: TokenKey,
-    row: &[u8],
+    row: TokenRow<'_>,
     client: impl Fn(&str) -> Option<Arc<ClientRecord>>,
 ) -> Result<Kept, Damaged> {
-    let TokenRow { expires_at, live } = TokenRow::read(&keys::token(generation, key), row)?;
-    match live {
-        None => Ok(Kept::Consumed { expires_at }),
+    match row.live {
+        None => Ok(Kept::Consumed {
+            expires_at: row.expires_at,
+        }),
         Some(live) => {
             let client = client(live.client);
             Ok(Kept::Live(Arc::new(live.record(client.as_deref())?)))
@@ -226,6 +222,7 @@ mod tests {
     use tollgate_store::conformance::sample;
 
     use super::*;
+    use crate::keys::{self, Generation};
 
     const GENERATION: Generation = Generation(3);
 
@@ -233,7 +230,8 @@ mod tests {
         let key = sample::key(1);
         let row_key = keys::token(GENERATION, key);
         let row = encode(&row_key, &Kept::Live(Arc::new(record.clone())));
-        decode(GENERATION, key, &row, |_| client.cloned()).expect("decodes")
+        let row = TokenRow::read(&row_key, &row).expect("reads");
+        decode(row, |_| client.cloned()).expect("decodes")
     }
 
     #[test]
@@ -293,7 +291,8 @@ mod tests {
 
     #[test]
     fn rows_that_lie_are_refused() {
-        let decode = |row: &[u8]| decode(GENERATION, sample::key(1), row, |_| None);
+        let row_key = keys::token(GENERATION, sample::key(1));
+        let decode = |row: &[u8]| decode(TokenRow::read(&row_key, row)?, |_| None);
         assert!(decode(&begun(b"a", b"", &[0, 0, 0])).is_ok());
         for (what, row) in [
             ("unknown tag", bare(&[9, 9])),

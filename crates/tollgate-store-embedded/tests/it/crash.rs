@@ -1,5 +1,5 @@
 //! A process killed at any point keeps what it acknowledged. `TOLLGATE_CRASH_ROUNDS` says how
-//! often.
+//! often it is killed, `TOLLGATE_CRASH_ANSWERS` after how many answers at least.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -60,8 +60,8 @@ fn what_was_acknowledged_survives_kill_9() {
         store.close().await.expect("close");
     });
     for round in 0..setting("TOLLGATE_CRASH_ROUNDS", 5) {
-        let enough =
-            acknowledged.len() + 300 + usize::try_from(round * 7919 % 3000).expect("small");
+        let answers = setting("TOLLGATE_CRASH_ANSWERS", 300) + round * 7919 % 3000;
+        let enough = acknowledged.len() + usize::try_from(answers).expect("small");
         run_and_kill(directory.path(), round, enough, &mut acknowledged);
         let store = open(directory.path());
         runtime().block_on(check(&store, &acknowledged));

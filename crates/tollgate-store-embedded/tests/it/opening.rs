@@ -8,7 +8,9 @@ use tollgate_store::{
 };
 use tollgate_store_embedded::{EmbeddedStore, OpenError};
 
-use crate::support::{child, child_directory, insert, open, register, runtime, small, stands};
+use crate::support::{
+    child, child_directory, files, insert, open, register, runtime, small, stands,
+};
 
 #[test]
 fn a_directory_has_one_owner() {
@@ -91,6 +93,44 @@ fn closing_commits_what_came_before_and_refuses_what_comes_after() {
     });
     drop(store);
     assert_eq!(open(directory.path()).active(NOW), 50);
+}
+
+/// What was read back from memory after a sync failed may not be on disk; only a clean close says
+/// that it is.
+#[test]
+fn the_journal_is_written_anew_unless_it_was_closed() {
+    use std::os::unix::fs::MetadataExt;
+    let directory = tempfile::tempdir().expect("a directory");
+    let journal = || {
+        let mut files = files(&directory.path().join("db-v1"));
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "jnl"));
+        files
+            .first()
+            .expect("a journal")
+            .metadata()
+            .expect("metadata")
+            .ino()
+    };
+    let store = open(directory.path());
+    runtime().block_on(register(&store));
+    drop(store);
+    let closed = journal();
+    drop(open(directory.path()));
+    assert_eq!(journal(), closed);
+    fs::remove_file(directory.path().join("db.clean")).expect("a note");
+    let store = open(directory.path());
+    assert_ne!(journal(), closed);
+    assert!(
+        !directory.path().join("db.clean").exists(),
+        "gone before the first write"
+    );
+    assert_eq!(
+        runtime()
+            .block_on(store.clients(None, 9))
+            .expect("clients")
+            .len(),
+        1
+    );
 }
 
 #[test]
