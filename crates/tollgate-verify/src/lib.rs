@@ -1,4 +1,6 @@
-//! Validation of OAuth 2 access tokens for resource servers.
+//! Validation of OAuth 2 access tokens for resource servers, with any provider.
+//!
+//! # One call
 //!
 //! ```
 //! use tollgate_jose::JwkSet;
@@ -16,8 +18,61 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! There is no verifier without issuer, audience and keys, and no setting that switches a check
-//! off; what weakens one lives in [`danger`].
+//! The builder goes from issuer to audience to keys, and there is no verifier before the last: a
+//! forgotten audience does not compile. No setting switches a check off; what weakens a verifier
+//! lives in [`danger`], under a name that a search finds.
+//!
+//! What every token has to pass: a signature by one of the issuer's keys with an algorithm of that
+//! key's own, `iss` and `aud` exactly, `exp` and `iat` and `nbf` against the clock that the caller
+//! hands in, `typ`, no member twice, no extension that is not understood, and proof of possession
+//! where the token is bound to a key. Sizes and depths are bounded, and up to the signature check
+//! nothing is allocated.
+//!
+//! # Keys over the network
+//!
+//! With the feature `client` the keys may stay with the provider:
+//!
+//! ```no_run
+//! # #[cfg(feature = "client")] {
+//! # use tollgate_verify::Verifier;
+//! # async fn example(token: &str) -> Result<(), Box<dyn std::error::Error>> {
+//! let verifier = Verifier::builder()
+//!     .issuer("https://as.example")
+//!     .audience("https://orders.example")
+//!     .build()?; // finds the keys by the issuer's metadata
+//!
+//! let token = verifier.verify(token).await?;
+//! println!("{:?} may {:?}", token.subject(), token.scopes().collect::<Vec<_>>());
+//! # Ok(()) }
+//! # }
+//! ```
+//!
+//! [`client::KeySource`] says where keys come from and how long they are kept. It fetches once
+//! however many tokens wait, refreshes ahead of need, leaves the provider alone for a while after
+//! an unknown key or a failure, never trades good keys for a bad answer, and asks neither private
+//! addresses nor plain http. Futures of any runtime and plain threads ([`blocking`]) share it.
+//!
+//! Opaque tokens are for [`client::Introspector`], and a service's own tokens for
+//! [`client::ClientTokens`].
+//!
+//! # In a server
+//!
+//! With the feature `tower` there is a layer that refuses as RFC 6750 says ([`web`]), and with
+//! `axum` an extractor for the verified token. The example `resource_server` shows both.
+//!
+//! # Features
+//!
+//! | feature | brings |
+//! |---|---|
+//! | none | verification with keys at hand: no I/O, no clock, no async |
+//! | `client` | discovery, key sets, introspection, own tokens; async and blocking |
+//! | `tower` | `client`, a layer and a scope guard |
+//! | `axum` | `tower` and an extractor |
+
+#![cfg_attr(
+    not(feature = "axum"),
+    allow(rustdoc::broken_intra_doc_links, reason = "what is linked may not be built")
+)]
 
 #[cfg(feature = "client")]
 pub mod blocking;
