@@ -19,6 +19,7 @@ use super::{
     data_dir::{DataDir, reachable},
     dev, health,
     observed::Observed,
+    scrape::Scraped,
     settings,
     signals::ended,
 };
@@ -151,6 +152,9 @@ impl Assembly {
             scheme,
         } = &self.addresses;
         tracing::info!(%public, %admin, issuer, version = env!("CARGO_PKG_VERSION"), "serving");
+        if !admin.ip().is_loopback() {
+            tracing::warn!(%admin, "the management listener is in the clear and not on loopback");
+        }
         let (public, admin) = (reachable(*public), reachable(*admin));
         output::line(&format!("issuer         {issuer}"))?;
         output::line(&format!("public         {scheme}://{public}"))?;
@@ -193,7 +197,11 @@ impl Assembly {
             Observed::new(api, route_templates().to_vec(), self.traces.clone()),
             ended(end.clone()),
         );
-        let (server, handler) = self.admin;
+        let (server, inner) = self.admin;
+        let handler = Scraped {
+            inner,
+            issuer: self.issuer,
+        };
         let admin = server.run(
             Observed::new(handler, ROUTE_TEMPLATES.to_vec(), self.traces),
             ended(end),

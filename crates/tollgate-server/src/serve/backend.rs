@@ -71,6 +71,11 @@ impl Backend {
         }
     }
 
+    /// Brings the metrics up to what the store counts itself.
+    pub(crate) fn copy_metrics(&self) {
+        self.metrics.copy();
+    }
+
     async fn timed<T>(&self, operation: Operation, work: impl Future<Output = T>) -> T {
         let started = Instant::now();
         let done = match &self.traces {

@@ -3,10 +3,12 @@
 mod assembly;
 mod backend;
 mod background;
+mod commit_sizes;
 mod data_dir;
 mod dev;
 mod health;
 mod observed;
+mod scrape;
 mod settings;
 mod signals;
 mod store_metrics;

@@ -5,6 +5,8 @@ use std::{sync::Arc, time::Duration};
 use tollgate_store_embedded::{EmbeddedStore, StatsSnapshot};
 use tollgate_web::metrics::{Buckets, HistogramFamily, Registry, RegistryError};
 
+use super::commit_sizes::CommitSizes;
+
 /// An operation as the metrics tell them apart.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Operation {
@@ -49,6 +51,7 @@ const OPERATIONS: [&str; 8] = [
 /// The store's metrics.
 pub(super) struct StoreMetrics {
     durations: HistogramFamily,
+    commits: Option<(Arc<EmbeddedStore>, CommitSizes)>,
 }
 
 impl StoreMetrics {
@@ -67,10 +70,21 @@ impl StoreMetrics {
             ("operation", &OPERATIONS),
             &Buckets::latency(),
         )?;
-        if let Some(store) = embedded {
-            commits(registry, &store)?;
+        let commits = match embedded {
+            Some(store) => {
+                refusals(registry, &store)?;
+                Some((store, CommitSizes::register(registry)?))
+            }
+            None => None,
+        };
+        Ok(Self { durations, commits })
+    }
+
+    /// Copies what the store counts itself.
+    pub(super) fn copy(&self) {
+        if let Some((store, sizes)) = &self.commits {
+            sizes.copy(store);
         }
-        Ok(Self { durations })
     }
 
     pub(super) fn observe(&self, operation: Operation, duration: Duration) {
@@ -78,7 +92,7 @@ impl StoreMetrics {
     }
 }
 
-fn commits(registry: &Registry, store: &Arc<EmbeddedStore>) -> Result<(), RegistryError> {
+fn refusals(registry: &Registry, store: &Arc<EmbeddedStore>) -> Result<(), RegistryError> {
     // The registry has a handle that outlives the server; the store must not, it holds a lock.
     let count = |read: fn(&StatsSnapshot) -> u64| {
         let store = Arc::downgrade(store);
@@ -92,16 +106,6 @@ fn commits(registry: &Registry, store: &Arc<EmbeddedStore>) -> Result<(), Regist
                 .map_or(0.0, |store| read(&store.stats()) as f64)
         }
     };
-    registry.counter_fn(
-        "store_commit_batch_size_sum",
-        "Operations committed; divided by the count, the mean size of a commit.",
-        count(|stats| stats.commit_operations.sum),
-    )?;
-    registry.counter_fn(
-        "store_commit_batch_size_count",
-        "Commits.",
-        count(|stats| stats.commit_operations.count),
-    )?;
     registry.counter_fn(
         "store_saturated_total",
         "Writes refused because too many were waiting.",

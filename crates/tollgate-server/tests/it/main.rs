@@ -13,6 +13,7 @@ mod backup;
 mod client;
 mod command_line;
 mod config;
+mod config_sources;
 mod dev;
 mod effects;
 mod files;

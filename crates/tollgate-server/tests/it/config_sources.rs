@@ -1,0 +1,189 @@
+//! `tollgate config`: the issuer, the order of the sources, and what is printed.
+
+use std::fs;
+
+use tempfile::TempDir;
+use tollgate_testkit::run;
+
+use crate::{BINARY, config::check_with};
+
+#[test]
+fn the_issuer_is_https_or_loopback() {
+    let check = |issuer: &str, expected: Option<&str>| {
+        let (output, _) = check_with(&format!("issuer = \"{issuer}\""), &[]);
+        match expected {
+            None => assert_eq!(output.code, Some(0), "{issuer}: {}", output.stderr),
+            Some(what) => {
+                assert_eq!(output.code, Some(1), "{issuer}");
+                assert!(output.stderr.contains(what), "{issuer}: {}", output.stderr);
+            }
+        }
+    };
+    check("https://auth.example.com", None);
+    check("https://auth.example.com/tenant", None);
+    check("http://localhost:8080", None);
+    check("http://127.0.0.1:8080", None);
+    check("http://[::1]:8080", None);
+    check("http://auth.example.com", Some("in the clear"));
+    check("https://auth.example.com/", Some("ends with a slash"));
+    check("https://auth.example.com?a", Some("query or a fragment"));
+    check("https://user:secret@auth.example.com", Some("credentials"));
+    check("auth.example.com", Some("no http or https URL"));
+    check("", Some("no http or https URL"));
+    let (output, _) = check_with("profile = \"balanced\"", &[]);
+    assert!(
+        output
+            .expect_code(1)
+            .stderr
+            .contains("issuer: it is not set")
+    );
+}
+
+#[test]
+fn variables_win_over_the_file_and_are_checked_as_strictly() {
+    let show = |variables: &[(&str, &str)]| {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("tollgate.toml");
+        let toml =
+            "issuer = \"https://a.example\"\nprofile = \"low-latency\"\n[batch]\nrecords_max = 7\n";
+        fs::write(&path, toml).unwrap();
+        run(
+            BINARY,
+            &["config", "show", path.to_str().unwrap()],
+            variables,
+            "",
+        )
+    };
+    let file = show(&[]).expect_success().stdout;
+    assert!(
+        file.contains("records_max = 7  # "),
+        "the file wins over the profile: {file}"
+    );
+    assert!(
+        file.contains("request_timeout = \"2s\"  # profile low-latency"),
+        "{file}"
+    );
+    assert!(
+        file.contains("header_timeout = \"5s\"\n"),
+        "defaults need no origin: {file}"
+    );
+
+    let set = show(&[
+        ("TOLLGATE_BATCH__RECORDS_MAX", "9"),
+        ("TOLLGATE_PROFILE", "low-resource"),
+        (
+            "TOLLGATE_SERVER__TRUSTED_PROXIES",
+            "10.0.0.0/8, 192.168.0.0/16",
+        ),
+        ("TOLLGATE_ROUTES", "[{ method = \"GET\", path = \"/a\" }]"),
+        (
+            "TOLLGATE_SERVICE_HOST",
+            "left alone: container platforms set it",
+        ),
+    ]);
+    let set = set.expect_success().stdout;
+    assert!(set.contains("records_max = 9  # environment variable TOLLGATE_BATCH__RECORDS_MAX"));
+    assert!(
+        set.contains("request_timeout = \"10s\"\n"),
+        "the other profile is gone: {set}"
+    );
+    assert!(set.contains("threads = 1  # profile low-resource"), "{set}");
+    assert!(
+        set.contains("trusted_proxies = [\"10.0.0.0/8\", \"192.168.0.0/16\"]"),
+        "{set}"
+    );
+    assert!(
+        set.contains("[[routes]]\nmethod = \"GET\"\npath = \"/a\""),
+        "{set}"
+    );
+
+    let check = |name: &str, value: &str, what: &str| {
+        let output = show(&[(name, value)]).expect_code(1);
+        let place = format!("environment variable {name}: ");
+        assert!(output.stderr.contains(&place), "{}", output.stderr);
+        assert!(output.stderr.contains(what), "{}", output.stderr);
+    };
+    check(
+        "TOLLGATE_BATCH__RECORDS_MAX",
+        "many",
+        "\"many\" is not a whole number",
+    );
+    check(
+        "TOLLGATE_BATCH__RECORD_MAX",
+        "9",
+        "did you mean `batch.records_max`",
+    );
+    check("TOLLGATE_SERVER__HTTP2", "1", "1 is neither true nor false");
+    check("TOLLGATE_PROFILE", "fast", "\"fast\" is unknown");
+}
+
+#[test]
+fn the_master_key_is_never_shown() {
+    let secret = "6b1e0f5d3c2a49788796a5b4c3d2e1f00112233445566778899aabbccddeeff0";
+    let variables = [
+        ("TOLLGATE_ISSUER", "https://a.example"),
+        ("TOLLGATE_KEYS__MASTER_KEY", secret),
+    ];
+    let output = run(BINARY, &["config", "show"], &variables, "").expect_success();
+    assert!(
+        output.stdout.contains("master_key = (redacted)"),
+        "{}",
+        output.stdout
+    );
+    assert!(!format!("{output:?}").contains(secret));
+    let both = [
+        variables[0],
+        variables[1],
+        ("TOLLGATE_KEYS__MASTER_KEY_FILE", "/master.key"),
+    ];
+    let output = run(BINARY, &["config", "check"], &both, "").expect_code(1);
+    assert!(output.stderr.contains("given twice"), "{}", output.stderr);
+    assert!(!output.stderr.contains(secret));
+    let long = "x".repeat(200);
+    let malformed = [variables[0], ("TOLLGATE_KEYS__MASTER_KEY", &*long)];
+    let output = run(BINARY, &["config", "check"], &malformed, "").expect_code(1);
+    assert!(!output.stderr.contains(&long), "{}", output.stderr);
+}
+
+#[test]
+fn the_defaults_load_as_they_are_printed() {
+    let defaults = crate::tollgate(&["config", "defaults"])
+        .expect_success()
+        .stdout;
+    let (output, _) = check_with(&defaults, &[("TOLLGATE_ISSUER", "https://a.example")]);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    // What is commented out is meant to be taken out of its comment.
+    let uncommented = defaults
+        .replace("# [[", "[[")
+        .lines()
+        .fold(String::new(), |text, line| {
+            let key = line.strip_prefix("# ").filter(|rest| {
+                let name = rest.split(" = ").next().unwrap_or("");
+                rest.contains(" = ") && name.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+            });
+            text + key.unwrap_or(line) + "\n"
+        });
+    let (output, _) = check_with(&uncommented, &[]);
+    assert_eq!(output.code, Some(0), "{}\n{uncommented}", output.stderr);
+}
+
+#[test]
+fn the_schema_knows_every_key_of_the_defaults() {
+    let schema = crate::tollgate(&["config", "schema"])
+        .expect_success()
+        .stdout;
+    let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+    assert_eq!(schema["additionalProperties"], false);
+    assert_eq!(
+        schema["properties"]["server"]["properties"]["listen"]["default"],
+        "127.0.0.1:8080"
+    );
+    let level =
+        &schema["properties"]["store"]["properties"]["embedded"]["properties"]["durability"];
+    assert_eq!(level["enum"], serde_json::json!(["sync", "memory"]));
+    let rule = &schema["properties"]["rate_limit"]["properties"]["rules"]["items"];
+    assert_eq!(
+        rule["required"],
+        serde_json::json!(["name", "key", "capacity", "fill_per_second"])
+    );
+}
