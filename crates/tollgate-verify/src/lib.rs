@@ -71,7 +71,10 @@
 
 #![cfg_attr(
     not(feature = "axum"),
-    allow(rustdoc::broken_intra_doc_links, reason = "what is linked may not be built")
+    allow(
+        rustdoc::broken_intra_doc_links,
+        reason = "what is linked may not be built"
+    )
 )]
 
 #[cfg(feature = "client")]

@@ -247,6 +247,32 @@ fn the_memory_of_proofs_is_bounded_and_refuses_when_full() {
 }
 
 #[test]
+fn a_replay_is_noticed_whenever_the_proof_still_counts() {
+    // Whatever the moment at which the memory lets its older half go.
+    for start in [0, 1, 35, 60, 69, 70, 71, 100] {
+        let (verifier, token) = (verifier(), bound_token());
+        let at = |id: &str, iat: u64, now: u64| {
+            let claims = changed(claims(&token), "jti", json!(id));
+            let claims = changed(claims, "iat", json!(NOW.0 + iat));
+            present(
+                &verifier,
+                &token,
+                &sign(&header(), &claims, &CLIENT),
+                UnixSeconds(NOW.0 + now),
+            )
+        };
+        assert_eq!(at("first", 0, 0), Ok(()));
+        assert_eq!(at("proof", start + 10, start), Ok(()));
+        for now in start..=start + 70 {
+            let id = format!("other {now}");
+            assert_eq!(at(&id, now, now), Ok(()), "{start} {now}");
+            let replayed = Err(Error::Proof(ProofError::Replayed));
+            assert_eq!(at("proof", start + 10, now), replayed, "{start} {now}");
+        }
+    }
+}
+
+#[test]
 fn nonces_are_demanded_when_configured() {
     let mut settings = DpopSettings::default();
     settings.nonce_secret = Some(vec![5; 32]);

@@ -13,6 +13,7 @@ mod batch;
 mod bound;
 mod claims;
 mod client;
+mod differential;
 mod id_token;
 mod issuers;
 mod provider;
