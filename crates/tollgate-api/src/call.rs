@@ -11,9 +11,16 @@ use http::{
 use tollgate_issuer::Context;
 use tollgate_protocol::{ErrorCode, Form, OAuthError};
 use tollgate_store::Store;
-use tollgate_web::{RequestBody, RequestContext, RequestId, body::collect};
+use tollgate_web::{RequestContext, RequestId};
 
 use crate::{Api, audit::AuditEvent, limits::Closest, refusal::Refusal};
+
+/// What a body must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodyType {
+    Form,
+    Json,
+}
 
 /// One call.
 pub(crate) struct Call<'a> {
@@ -52,38 +59,27 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Reads a form body. The query must be empty: what stands in a URL ends up in logs, and a
-    /// parameter in both places would mean one thing here and another elsewhere.
-    pub(crate) async fn form_body<S: Store>(
-        &self,
-        api: &Api<S>,
-        body: RequestBody,
-    ) -> Result<Bytes, Refusal> {
+    /// Refuses what is not of the media type `expected`, and any query: what stands in a URL ends
+    /// up in logs, and a parameter in both places would mean one thing here and another elsewhere.
+    pub(crate) fn expect_body(&self, expected: BodyType) -> Result<(), Refusal> {
         self.refuse_query()?;
-        if !self.is_of_type("application/x-www-form-urlencoded") {
-            return Err(Refusal::bad_request(
-                ErrorCode::InvalidRequest,
+        let (media_type, status, description) = match expected {
+            BodyType::Form => (
+                "application/x-www-form-urlencoded",
+                StatusCode::BAD_REQUEST,
                 "the body must be application/x-www-form-urlencoded",
-            ));
-        }
-        Ok(collect(body, api.body_bytes_max).await?)
-    }
-
-    /// Reads a JSON body.
-    pub(crate) async fn json_body<S: Store>(
-        &self,
-        api: &Api<S>,
-        body: RequestBody,
-    ) -> Result<Bytes, Refusal> {
-        self.refuse_query()?;
-        if !self.is_of_type("application/json") {
-            let error = OAuthError::new(
-                ErrorCode::InvalidRequest,
+            ),
+            BodyType::Json => (
+                "application/json",
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "the body must be application/json",
-            );
-            return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error));
+            ),
+        };
+        if self.is_of_type(media_type) {
+            return Ok(());
         }
-        Ok(collect(body, api.body_bytes_max).await?)
+        let error = OAuthError::new(ErrorCode::InvalidRequest, description);
+        Err(Refusal::new(status, error))
     }
 
     fn refuse_query(&self) -> Result<(), Refusal> {

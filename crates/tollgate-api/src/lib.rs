@@ -5,6 +5,7 @@
 //! decides nothing itself. The modules mirror the paths.
 
 pub mod admin;
+mod arrival;
 pub mod audit;
 mod call;
 mod client_authentication;

@@ -1,11 +1,20 @@
 //! The flat list of routes, and the way of every request through limits to its endpoint.
 
+use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header::ALLOW};
 use tollgate_protocol::{ErrorCode, OAuthError};
 use tollgate_store::Store;
 use tollgate_web::{Handler, RequestBody, RequestContext, ResponseBody, RouteId};
 
-use crate::{Api, call::Call, health, limits::Known, oauth, refusal::Refusal, well_known};
+use crate::{
+    Api,
+    call::{BodyType, Call},
+    health,
+    limits::Known,
+    oauth,
+    refusal::Refusal,
+    well_known,
+};
 
 /// Everything that is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +100,22 @@ impl Route {
             .any(|allowed| allowed == method.as_str())
     }
 
+    /// What its body must be, if it reads one.
+    const fn body(self) -> Option<BodyType> {
+        match self {
+            Self::Token | Self::Introspect | Self::Revoke | Self::OneTime | Self::OneTimeRedeem => {
+                Some(BodyType::Form)
+            }
+            Self::IntrospectBatch | Self::RevokeBatch => Some(BodyType::Json),
+            Self::Health
+            | Self::Ready
+            | Self::Validate
+            | Self::Jwks
+            | Self::Metadata
+            | Self::OpenApi => None,
+        }
+    }
+
     /// Whether it is answered however busy the server is.
     const fn is_always_answered(self) -> bool {
         matches!(self, Self::Health | Self::Ready)
@@ -130,11 +155,11 @@ impl<S: Store> Handler for Api<S> {
 }
 
 impl<S: Store> Api<S> {
-    async fn serve(
-        &self,
+    async fn serve<'a>(
+        &'a self,
         route: Route,
         body: RequestBody,
-        call: &mut Call<'_>,
+        call: &mut Call<'a>,
     ) -> Result<Response<ResponseBody>, Refusal> {
         if route.is_always_answered() {
             return match route {
@@ -142,9 +167,19 @@ impl<S: Store> Api<S> {
                 _ => Ok(health::ready(self).await),
             };
         }
-        let _permit = self.overload.admit().await.map_err(Refusal::from)?;
         self.limits
             .check(route, Known::Arrival(call.ip), &mut call.closest)?;
+        let body = match route.body() {
+            Some(expected) => {
+                call.expect_body(expected)?;
+                self.arrivals.collect(body).await?
+            }
+            None => Bytes::new(),
+        };
+        let _permit = self.overload.admit().await.map_err(Refusal::from)?;
+        // The time of the decision, not that of a head whose body took its time.
+        call.context = self.context();
+        let body = &body;
         match route {
             Route::Health | Route::Ready => Ok(health::alive()),
             Route::Jwks => Ok(well_known::jwks::answer(self, call)),

@@ -223,13 +223,8 @@ impl<S: Store> Issuer<S> {
             return Ok(outcomes);
         }
         let now = context.now.steady.to_seconds();
-        let answers = self.store.revoke(revocations, now).await;
-        // Evicted whatever the store said, errors included: a miss costs little, a stale hit is
-        // the fault that must not be.
-        for (key, _) in &asked {
-            self.caches.token_changed(key);
-        }
-        for ((key, outcome), revoked) in asked.into_iter().zip(answers?) {
+        let answers = self.store.revoke(revocations, now).await?;
+        for ((key, outcome), revoked) in asked.into_iter().zip(answers) {
             *outcome = (Some(key), revoked);
         }
         Ok(outcomes)

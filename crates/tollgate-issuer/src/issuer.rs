@@ -1,6 +1,9 @@
 //! The issuer itself: what its decisions share.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use tollgate_protocol::{Entropy, Now, Resource, Resources, UnixMillis};
 use tollgate_store::Store;
@@ -22,7 +25,7 @@ pub struct Issuer<S> {
     pub(crate) settings: Settings,
     pub(crate) hasher: Hasher,
     pub(crate) keys: Keys,
-    pub(crate) caches: Caches,
+    pub(crate) caches: Arc<Caches>,
     /// The audience of tokens that name no resource: the issuer itself.
     pub(crate) audience: Resources,
     /// Tokens are issued later than this, so that no cut reaches those that follow it.
@@ -50,7 +53,9 @@ impl<S: Store> Issuer<S> {
         let hasher = Hasher::new(&master);
         let floor = store.latest_cut().await?.unwrap_or_default();
         let keys = Keys::open(&store, &settings, master, context).await?;
-        let caches = Caches::new(&settings);
+        let caches = Arc::new(Caches::new(&settings));
+        let watched = Arc::clone(&caches);
+        store.watch(Arc::new(move |ended| watched.tokens_ended(ended)));
         let issue_floor = AtomicU64::new(floor.0);
         Ok(Self {
             store,

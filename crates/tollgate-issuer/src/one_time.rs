@@ -196,10 +196,12 @@ impl<S: Store> Issuer<S> {
             serves,
         };
         let now = context.now.steady.to_seconds();
-        let outcome = self.store.redeem(vec![redemption], now).await;
-        // Evicted whatever the store said, errors included.
-        self.caches.token_changed(&key);
-        match outcome.map_err(IssuerError::from)?.into_iter().next() {
+        let outcome = self
+            .store
+            .redeem(vec![redemption], now)
+            .await
+            .map_err(IssuerError::from)?;
+        match outcome.into_iter().next() {
             Some(Redeemed::Consumed(record)) => Ok(RedeemedToken { key, record }),
             Some(Redeemed::AlreadyConsumed) => Err(RedeemError::AlreadyConsumed(key)),
             Some(Redeemed::NotYours) => Err(RedeemError::NotYours(key)),

@@ -110,9 +110,8 @@ impl<S: Store> Issuer<S> {
         };
         let revocation = Revocation { probe, owner: None };
         let now = context.now.steady.to_seconds();
-        let outcome = self.store.revoke(vec![revocation], now).await;
-        self.caches.token_changed(&key);
-        match outcome?.first() {
+        let outcome = self.store.revoke(vec![revocation], now).await?;
+        match outcome.first() {
             Some(Revoked::Revoked) => Ok(key),
             _ => Err(AdminError::NotFound("live token")),
         }

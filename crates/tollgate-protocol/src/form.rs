@@ -6,9 +6,18 @@ use std::borrow::Cow;
 ///
 /// A parameter without a value counts as left out, and none may be given twice (RFC 6749 §3.2),
 /// but for those that their own specification lets repeat.
-#[derive(Debug)]
+///
+/// # Security
+///
+/// `Debug` counts the parameters and shows none: some are secrets.
 pub struct Form<'a> {
     pairs: Vec<(&'a [u8], &'a [u8])>,
+}
+
+impl std::fmt::Debug for Form<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Form({} parameters)", self.pairs.len())
+    }
 }
 
 /// Why a body is no form, or a parameter no value.

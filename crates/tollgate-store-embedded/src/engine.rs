@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use fjall::{Database, Keyspace, PersistMode, Readable, Snapshot, UserValue};
 use parking_lot::{Mutex, RwLock};
 use tollgate_protocol::UnixSeconds;
-use tollgate_store::{Health, Probe, SignedToken, Standing, StoreError, TokenKey};
+use tollgate_store::{Health, Probe, SignedToken, Standing, StoreError, TokenKey, Watcher};
 
 use crate::{
     active::ActiveCounts,
@@ -34,6 +34,8 @@ pub(crate) struct Engine {
     /// Why nothing is written any more.
     pub(crate) failure: OnceLock<String>,
     pub(crate) stats: Stats,
+    /// Who is told of tokens that end.
+    pub(crate) watcher: OnceLock<Watcher>,
     pub(crate) durability: Durability,
 }
 
@@ -58,6 +60,15 @@ impl Read for Snapshot {
 }
 
 impl Engine {
+    /// Tells the watcher of tokens that ended.
+    pub(crate) fn tell(&self, ended: &[TokenKey]) {
+        if let Some(watcher) = self.watcher.get()
+            && !ended.is_empty()
+        {
+            watcher(ended);
+        }
+    }
+
     /// The standing of each of `probes`, all at one moment.
     pub(crate) fn standing(
         &self,

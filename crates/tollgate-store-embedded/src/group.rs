@@ -350,6 +350,23 @@ impl Changes {
         }
     }
 
+    /// The tokens that the commit ends.
+    pub(crate) fn ended(&self) -> Vec<TokenKey> {
+        let consumed_or_removed = |kept: &Option<Kept>| !matches!(kept, Some(Kept::Live(_)));
+        let stored = self
+            .tokens
+            .iter()
+            .filter(|(_, kept)| consumed_or_removed(kept));
+        let spent = self
+            .marks
+            .keys()
+            .filter(|(kind, _)| *kind == MarkKind::Spent);
+        stored
+            .map(|(key, _)| *key)
+            .chain(spent.map(|(_, key)| *key))
+            .collect()
+    }
+
     /// Puts the rows of the commit in the place of those before.
     pub(crate) fn publish_rows(&self, index: &Index, rows: &RowCache) {
         for (key, kept) in &self.tokens {

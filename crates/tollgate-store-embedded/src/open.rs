@@ -84,6 +84,7 @@ pub(crate) fn open(config: &EmbeddedConfig) -> Result<Opened, OpenError> {
         failure: OnceLock::new(),
         rows: RowCache::new(config.cache_bytes - block_cache_bytes(config)),
         stats: Stats::default(),
+        watcher: OnceLock::new(),
         durability: config.durability,
     });
     let (sender, queue) = sync_channel(config.queue_max.max(1));

@@ -152,6 +152,7 @@ impl Writer {
         if committed.is_ok() {
             changes.publish_rows(&engine.index.read(), &engine.rows);
             changes.publish_counts(&self.counts, &mut engine.active.lock());
+            engine.tell(&changes.ended());
         }
         for answer in answers {
             answer.send(&committed);

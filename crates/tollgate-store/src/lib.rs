@@ -19,7 +19,7 @@ pub use memory::MemoryStore;
 pub use port::{
     AssertionUse, Batch, ClientChange, Cut, CutScope, Health, InsertOutcome, KeyRingChange, Page,
     Probe, Redeemed, Redemption, Revocation, Revoked, Snapshot, Standing, Store, StoreError,
-    SweepOutcome, TokenFilter,
+    SweepOutcome, TokenFilter, Watcher,
 };
 pub use record::{
     ClientEpoch, ClientRecord, ClientState, KeyRing, NewToken, SecretHash, SignedToken, StoredKey,

@@ -1,7 +1,7 @@
 //! The in-memory reference model: short and obviously right, the oracle of every backend. Not a
 //! store to run a service on: nothing survives the process.
 
-use std::{collections::BTreeMap, ops::Bound, sync::Arc};
+use std::{collections::BTreeMap, fmt, ops::Bound, sync::Arc};
 
 use parking_lot::Mutex;
 use tollgate_protocol::{ClientId, Subject, UnixMillis, UnixSeconds};
@@ -10,7 +10,7 @@ use crate::{
     AssertionUse, Batch, ClientChange, ClientEpoch, ClientRecord, ClientState, Cut, Health,
     InsertOutcome, KeyRing, KeyRingChange, NewToken, Page, Probe, Redeemed, Redemption, Revocation,
     Revoked, SignedToken, Snapshot, Standing, Store, StoreError, SweepOutcome, TokenFilter,
-    TokenKey, TokenRecord, TokenUse,
+    TokenKey, TokenRecord, TokenUse, Watcher,
 };
 
 /// A [`Store`] in memory.
@@ -48,6 +48,27 @@ struct State {
     clients: BTreeMap<ClientId, Arc<ClientRecord>>,
     key_ring: KeyRing,
     cuts: Vec<Cut>,
+    watcher: Told,
+}
+
+/// Who is told of tokens that end.
+#[derive(Default)]
+struct Told(Option<Watcher>);
+
+impl Told {
+    fn ended(&self, keys: &[TokenKey]) {
+        if let Some(watcher) = &self.0
+            && !keys.is_empty()
+        {
+            watcher(keys);
+        }
+    }
+}
+
+impl fmt::Debug for Told {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Told")
+    }
 }
 
 impl State {
@@ -246,6 +267,7 @@ impl State {
     fn import(&mut self, snapshot: Snapshot, cut: Cut) {
         let clients = snapshot.clients.into_iter();
         *self = Self {
+            watcher: std::mem::take(&mut self.watcher),
             tokens: BTreeMap::new(),
             spent: snapshot.spent.into_iter().collect(),
             assertions: snapshot.assertions.into_iter().collect(),
@@ -266,6 +288,10 @@ fn count(iterator: impl Iterator) -> u64 {
 }
 
 impl Store for MemoryStore {
+    fn watch(&self, watcher: Watcher) {
+        self.0.lock().watcher = Told(Some(watcher));
+    }
+
     async fn insert(
         &self,
         tokens: Vec<NewToken>,
@@ -296,10 +322,17 @@ impl Store for MemoryStore {
     ) -> Result<Vec<Redeemed>, StoreError> {
         Batch::check(&redemptions)?;
         let mut state = self.0.lock();
-        Ok(redemptions
-            .iter()
-            .map(|redemption| state.redeem(redemption, now))
-            .collect())
+        let mut ended = Vec::new();
+        let mut redeem = |redemption: &Redemption| {
+            let redeemed = state.redeem(redemption, now);
+            if matches!(redeemed, Redeemed::Consumed(_)) {
+                ended.push(redemption.key);
+            }
+            redeemed
+        };
+        let outcomes = redemptions.iter().map(&mut redeem).collect();
+        state.watcher.ended(&ended);
+        Ok(outcomes)
     }
 
     async fn revoke(
@@ -309,10 +342,17 @@ impl Store for MemoryStore {
     ) -> Result<Vec<Revoked>, StoreError> {
         Batch::check(&revocations)?;
         let mut state = self.0.lock();
-        Ok(revocations
-            .iter()
-            .map(|revocation| state.revoke(revocation, now))
-            .collect())
+        let mut ended = Vec::new();
+        let mut revoke = |revocation: &Revocation| {
+            let revoked = state.revoke(revocation, now);
+            if revoked == Revoked::Revoked {
+                ended.push(revocation.probe.key());
+            }
+            revoked
+        };
+        let outcomes = revocations.iter().map(&mut revoke).collect();
+        state.watcher.ended(&ended);
+        Ok(outcomes)
     }
 
     async fn cut(&self, cut: Cut) -> Result<(), StoreError> {

@@ -58,6 +58,17 @@ pub enum Probe {
     Signed(SignedToken),
 }
 
+impl Probe {
+    /// Under what the token is kept.
+    #[must_use]
+    pub fn key(&self) -> TokenKey {
+        match self {
+            Self::Stored(key) => *key,
+            Self::Signed(token) => token.key,
+        }
+    }
+}
+
 /// Whether a token counts.
 ///
 /// A token counts when it has not expired at the time asked for, was not revoked or consumed, its
@@ -241,11 +252,23 @@ pub enum Health {
     Down(String),
 }
 
+/// Told the keys of tokens that a commit ended: revoked or consumed.
+pub type Watcher = Arc<dyn Fn(&[TokenKey]) + Send + Sync>;
+
 /// A store of tokens, clients and keys.
 ///
 /// Every method is atomic and, where it changes something, durable before it answers. `now` is the
 /// caller's clock, which never runs backwards.
 pub trait Store: Send + Sync + 'static {
+    /// Has `watcher` told of every token that ends from now on: after the commit is durable and
+    /// before whoever asked for it is answered. Called once, before the store serves.
+    ///
+    /// # Security
+    ///
+    /// A commit does not care whether the request that asked for it is still there. Who caches
+    /// standings must forget them here and not when the answer arrives, which may be never.
+    fn watch(&self, watcher: Watcher);
+
     /// Keeps `tokens`, all or none, unless [`Store::active`] would exceed `active_max` (0: no bound).
     ///
     /// Each key is new: the caller hashes 256 fresh random bits, and no backend looks whether the

@@ -4,12 +4,14 @@ use axum::{
     Router,
     body::Body,
     extract::{MatchedPath, Request},
+    http::StatusCode,
     middleware::Next,
     response::Response,
 };
 use http_body_util::BodyExt as _;
+use tokio::task::JoinError;
 use tollgate_store::Store;
-use tollgate_web::{Handler, RequestBody, RequestContext, ResponseBody, RouteId};
+use tollgate_web::{Handler, RequestBody, RequestContext, ResponseBody, RouteId, error_response};
 use tower::ServiceExt as _;
 
 use super::{AdminState, extract::Origin, router};
@@ -93,4 +95,25 @@ pub(super) async fn note_route(
         response.extensions_mut().insert(matched);
     }
     response
+}
+
+/// Lets a change run to its end although the caller has left or waited too long.
+///
+/// # Security
+///
+/// The store makes a change durable whether or not anybody waits for it. Were the handler dropped
+/// in between, it could not evict what the caches hold, and a disabled client would go on.
+pub(super) async fn run_to_the_end(request: Request, next: Next) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    match tokio::spawn(next.run(request))
+        .await
+        .map_err(JoinError::try_into_panic)
+    {
+        Ok(response) => response,
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        // The runtime is shutting down.
+        Err(Err(_)) => error_response(StatusCode::SERVICE_UNAVAILABLE).map(Body::new),
+    }
 }

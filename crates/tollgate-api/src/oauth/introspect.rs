@@ -1,9 +1,10 @@
 //! `POST /oauth/introspect`: what a token stands for (RFC 7662), signed on demand (RFC 9701).
 
+use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header::ACCEPT};
 use tollgate_issuer::authenticate::Client;
 use tollgate_store::Store;
-use tollgate_web::{RequestBody, ResponseBody};
+use tollgate_web::ResponseBody;
 
 use super::{claims::Introspection, parameters};
 use crate::{
@@ -36,11 +37,10 @@ const SIGNED: &str = "application/token-introspection+jwt";
 )]
 pub(crate) async fn answer<S: Store>(
     api: &Api<S>,
-    body: RequestBody,
+    body: &Bytes,
     call: &mut Call<'_>,
 ) -> Result<Response<ResponseBody>, Refusal> {
-    let body = call.form_body(api, body).await?;
-    let form = form(&body, &[])?;
+    let form = form(body, &[])?;
     let token = parameters::token(&form)?;
     let credentials = BodyCredentials::of_form(&form)?;
     let client = api
@@ -58,16 +58,18 @@ pub(crate) async fn answer<S: Store>(
 }
 
 fn wants_signed(call: &Call<'_>) -> bool {
-    call.parts.headers.get_all(ACCEPT).iter().any(|value| {
-        let types = value.as_bytes().split(|byte| *byte == b',');
-        types
-            .map(|range| range.split(|byte| *byte == b';').next().unwrap_or_default())
-            .any(|media_type| {
-                media_type
-                    .trim_ascii()
-                    .eq_ignore_ascii_case(SIGNED.as_bytes())
-            })
-    })
+    let accepted = call.parts.headers.get_all(ACCEPT).iter();
+    accepted
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .any(|range| {
+            let mut parts = range.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+            let is_signed = parts
+                .next()
+                .is_some_and(|it| it.eq_ignore_ascii_case(SIGNED.as_bytes()));
+            // A weight of zero means: anything but this (RFC 9110 §12.4.2).
+            is_signed
+                && !parts.any(|part| matches!(part, b"q=0" | b"q=0.0" | b"q=0.00" | b"q=0.000"))
+        })
 }
 
 async fn signed<S: Store>(

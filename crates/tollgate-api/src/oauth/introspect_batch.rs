@@ -1,9 +1,10 @@
 //! `POST /oauth/introspect/batch`: up to 100 tokens in one round trip to the store.
 
+use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 use tollgate_store::Store;
-use tollgate_web::{RequestBody, ResponseBody};
+use tollgate_web::ResponseBody;
 
 use super::{batch::BatchRequest, claims::Introspection};
 use crate::{Api, call::Call, metrics::Operation, refusal::Refusal, respond, router::Route};
@@ -29,11 +30,10 @@ pub(crate) struct BatchIntrospection<'a> {
 )]
 pub(crate) async fn answer<S: Store>(
     api: &Api<S>,
-    body: RequestBody,
+    body: &Bytes,
     call: &mut Call<'_>,
 ) -> Result<Response<ResponseBody>, Refusal> {
-    let body = call.json_body(api, body).await?;
-    let batch = BatchRequest::parse(&body)?;
+    let batch = BatchRequest::parse(body)?;
     let client = api
         .authenticate(Route::IntrospectBatch, &batch.credentials(), call)
         .await?;

@@ -1,5 +1,6 @@
 //! `POST /oauth/ott`: one-time tokens are issued.
 
+use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
 
 use http::Response;
@@ -8,7 +9,7 @@ use serde_json::value::RawValue;
 use tollgate_issuer::one_time::OneTimeRequest;
 use tollgate_protocol::{ErrorCode, Form, Subject, TokenFormat, TokenKind, UnixSeconds};
 use tollgate_store::Store;
-use tollgate_web::{RequestBody, ResponseBody};
+use tollgate_web::ResponseBody;
 
 use super::parameters;
 use crate::{
@@ -50,11 +51,10 @@ pub(crate) struct OneTimeResponse<'a> {
 )]
 pub(crate) async fn answer<S: Store>(
     api: &Api<S>,
-    body: RequestBody,
+    body: &Bytes,
     call: &mut Call<'_>,
 ) -> Result<Response<ResponseBody>, Refusal> {
-    let body = call.form_body(api, body).await?;
-    let form = form(&body, &["resource"])?;
+    let form = form(body, &["resource"])?;
     let credentials = BodyCredentials::of_form(&form)?;
     let client = api.authenticate(Route::OneTime, &credentials, call).await?;
     let request = request(&form)?;

@@ -1,10 +1,11 @@
 //! `POST /oauth/ott/redeem`: a one-time token is consumed by exactly one call.
 
+use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde_json::value::RawValue;
 use tollgate_issuer::one_time::{RedeemError, RedeemedToken};
 use tollgate_store::{Store, TokenKey};
-use tollgate_web::{RequestBody, ResponseBody};
+use tollgate_web::ResponseBody;
 
 use super::{
     claims::{Claims, Redemption},
@@ -34,11 +35,10 @@ use crate::{
 )]
 pub(crate) async fn answer<S: Store>(
     api: &Api<S>,
-    body: RequestBody,
+    body: &Bytes,
     call: &mut Call<'_>,
 ) -> Result<Response<ResponseBody>, Refusal> {
-    let body = call.form_body(api, body).await?;
-    let form = form(&body, &[])?;
+    let form = form(body, &[])?;
     let token = parameters::token(&form)?;
     let credentials = BodyCredentials::of_form(&form)?;
     let client = api

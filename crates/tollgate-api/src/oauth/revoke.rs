@@ -1,10 +1,11 @@
 //! `POST /oauth/revoke`: a token dies (RFC 7009).
 
+use bytes::Bytes;
 use http::{Response, StatusCode};
 use tollgate_issuer::check::Revoker;
 use tollgate_protocol::ErrorCode;
 use tollgate_store::{Revoked, Store, TokenKey};
-use tollgate_web::{RequestBody, ResponseBody};
+use tollgate_web::ResponseBody;
 
 use super::parameters;
 use crate::{
@@ -31,11 +32,10 @@ use crate::{
 )]
 pub(crate) async fn answer<S: Store>(
     api: &Api<S>,
-    body: RequestBody,
+    body: &Bytes,
     call: &mut Call<'_>,
 ) -> Result<Response<ResponseBody>, Refusal> {
-    let body = call.form_body(api, body).await?;
-    let form = form(&body, &[])?;
+    let form = form(body, &[])?;
     let token = parameters::token(&form)?;
     let credentials = BodyCredentials::of_form(&form)?;
     let client = api.authenticate(Route::Revoke, &credentials, call).await?;

@@ -1,11 +1,12 @@
 //! `POST /oauth/revoke/batch`: up to 100 tokens die in one round trip to the store.
 
+use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 use tollgate_issuer::check::Revoker;
 use tollgate_protocol::{ErrorCode, OAuthError};
 use tollgate_store::{Revoked, Store};
-use tollgate_web::{RequestBody, ResponseBody};
+use tollgate_web::ResponseBody;
 
 use super::{batch::BatchRequest, revoke::note};
 use crate::{Api, call::Call, metrics::Operation, refusal::Refusal, respond, router::Route};
@@ -42,11 +43,10 @@ pub(crate) struct Revocation {
 )]
 pub(crate) async fn answer<S: Store>(
     api: &Api<S>,
-    body: RequestBody,
+    body: &Bytes,
     call: &mut Call<'_>,
 ) -> Result<Response<ResponseBody>, Refusal> {
-    let body = call.json_body(api, body).await?;
-    let batch = BatchRequest::parse(&body)?;
+    let batch = BatchRequest::parse(body)?;
     let client = api
         .authenticate(Route::RevokeBatch, &batch.credentials(), call)
         .await?;

@@ -1,11 +1,12 @@
 //! `POST /oauth/token`: access tokens (RFC 6749 §3.2).
 
+use bytes::Bytes;
 use http::Response;
 use serde::Serialize;
 use tollgate_issuer::grant::TokenRequest;
 use tollgate_protocol::{ErrorCode, Form, GrantType, Scope, TokenKind};
 use tollgate_store::Store;
-use tollgate_web::{RequestBody, ResponseBody};
+use tollgate_web::ResponseBody;
 
 use super::parameters;
 use crate::{
@@ -48,11 +49,10 @@ pub(crate) struct TokenResponse<'a> {
 )]
 pub(crate) async fn answer<S: Store>(
     api: &Api<S>,
-    body: RequestBody,
+    body: &Bytes,
     call: &mut Call<'_>,
 ) -> Result<Response<ResponseBody>, Refusal> {
-    let body = call.form_body(api, body).await?;
-    let form = form(&body, &["resource"])?;
+    let form = form(body, &["resource"])?;
     let grant = grant_type(&form)?;
     let credentials = BodyCredentials::of_form(&form)?;
     let client = api.authenticate(Route::Token, &credentials, call).await?;

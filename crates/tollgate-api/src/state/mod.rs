@@ -13,8 +13,8 @@ use tollgate_web::{Cors, HealthRegistry, Overload, metrics::Registry};
 pub use config::{ApiConfig, ConfigError, FailureLimit, RouteDemand, RuleConfig, RuleKey};
 
 use crate::{
-    audit::AuditSink, clock::Clock, limits::Limits, metrics::Metrics, oauth::validate::Targets,
-    well_known,
+    arrival::Arrivals, audit::AuditSink, clock::Clock, limits::Limits, metrics::Metrics,
+    oauth::validate::Targets, well_known,
 };
 
 /// What the public API is made of.
@@ -48,7 +48,7 @@ pub struct Api<S> {
     pub(crate) metadata: Bytes,
     pub(crate) openapi: Bytes,
     pub(crate) jwks_cache_control: String,
-    pub(crate) body_bytes_max: usize,
+    pub(crate) arrivals: Arrivals,
     pub(crate) trusted_proxies: tollgate_web::TrustedProxies,
 }
 
@@ -72,7 +72,7 @@ impl<S: Store> Api<S> {
             metadata: well_known::metadata::document(parts.issuer.settings()),
             openapi: crate::openapi::document(parts.issuer.settings()),
             jwks_cache_control: format!("public, max-age={}", config.jwks_max_age.as_secs()),
-            body_bytes_max: config.body_bytes_max,
+            arrivals: Arrivals::new(config.overload, config.body_bytes_max),
             trusted_proxies: config.trusted_proxies.clone(),
             limits,
             metrics,

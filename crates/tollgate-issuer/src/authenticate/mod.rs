@@ -13,7 +13,6 @@ pub use client::Client;
 use crate::{Context, Issuer, IssuerError, cache::Lookup};
 
 /// What a caller presents to prove which client it is.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum Credentials<'a> {
     /// A secret, from the `Authorization` header or the body (RFC 6749 §2.3.1).
@@ -30,6 +29,15 @@ pub enum Credentials<'a> {
         /// The assertion.
         assertion: &'a str,
     },
+}
+
+impl std::fmt::Debug for Credentials<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Secret { .. } => "Credentials::Secret(…)",
+            Self::Assertion { .. } => "Credentials::Assertion(…)",
+        })
+    }
 }
 
 /// Why a caller is not let in.

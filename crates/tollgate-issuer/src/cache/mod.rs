@@ -43,9 +43,12 @@ impl Caches {
         self.standing.clear();
     }
 
-    /// Forgets a token that was revoked or consumed.
-    pub(crate) fn token_changed(&self, key: &TokenKey) {
-        self.standing.remove(key);
+    /// Forgets tokens that were revoked or consumed. The store calls this, for it knows of every
+    /// commit; a request that is cancelled learns nothing of its own.
+    pub(crate) fn tokens_ended(&self, keys: &[TokenKey]) {
+        for key in keys {
+            self.standing.remove(key);
+        }
     }
 
     /// Forgets verified signatures, after a key was revoked.
@@ -79,7 +82,7 @@ impl<S: Store> Issuer<S> {
             clients,
             standing,
             verified,
-        } = &self.caches;
+        } = &*self.caches;
         match what {
             Forget::Key(key) => {
                 let client = key.parse::<ClientId>().is_ok_and(|id| clients.remove(&id));
@@ -107,7 +110,7 @@ impl<S: Store> Issuer<S> {
             clients,
             standing,
             verified,
-        } = &self.caches;
+        } = &*self.caches;
         vec![
             clients.statistics(),
             standing.statistics(),

@@ -11,8 +11,10 @@
 //! | `prepared` | what requests read |
 //! | `generate` | new keys, made away from the async threads |
 //! | `lane` | threads for RSA signatures, so that these do not delay other requests |
+//! | `change` | how a change is planned, stored and swapped in |
 //! | `life` | what the clock and administrators do |
 
+mod change;
 mod generate;
 mod jwks;
 mod lane;
@@ -34,7 +36,7 @@ pub use jwks::JwksDocument;
 pub(crate) use prepared::{SigningEntry, VerifyingEntry};
 pub use view::{KeyState, KeyView};
 
-use self::{generate::FreshKey, lane::SigningLane, life::Wish, prepared::Prepared};
+use self::{change::Wish, generate::FreshKey, lane::SigningLane, prepared::Prepared};
 use crate::{Context, IssuerError, MasterKey, Settings};
 
 /// The signing keys of the issuer, read by every request and changed a few times a year.

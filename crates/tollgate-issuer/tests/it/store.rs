@@ -10,7 +10,7 @@ use tollgate_protocol::{ClientId, UnixMillis, UnixSeconds};
 use tollgate_store::{
     AssertionUse, ClientChange, ClientRecord, Cut, Health, InsertOutcome, KeyRing, KeyRingChange,
     MemoryStore, NewToken, Page, Probe, Redeemed, Redemption, Revocation, Revoked, Snapshot,
-    Standing, Store, StoreError, SweepOutcome, TokenFilter, TokenKey,
+    Standing, Store, StoreError, SweepOutcome, TokenFilter, TokenKey, Watcher,
 };
 
 #[derive(Clone, Default)]
@@ -102,6 +102,10 @@ impl SharedStore {
 }
 
 impl Store for SharedStore {
+    fn watch(&self, watcher: Watcher) {
+        self.0.memory.watch(watcher);
+    }
+
     async fn insert(
         &self,
         tokens: Vec<NewToken>,

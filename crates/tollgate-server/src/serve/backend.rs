@@ -7,7 +7,7 @@ use tollgate_protocol::{ClientId, UnixMillis, UnixSeconds};
 use tollgate_store::{
     AssertionUse, ClientChange, ClientRecord, Cut, Health, InsertOutcome, KeyRing, KeyRingChange,
     MemoryStore, NewToken, Page, Probe, Redeemed, Redemption, Revocation, Revoked, Snapshot,
-    Standing, Store, StoreError, SweepOutcome, TokenFilter, TokenKey,
+    Standing, Store, StoreError, SweepOutcome, TokenFilter, TokenKey, Watcher,
 };
 use tollgate_store_embedded::{Durability, EmbeddedConfig, EmbeddedStore};
 
@@ -115,6 +115,13 @@ macro_rules! delegate {
 }
 
 impl Store for Backend {
+    fn watch(&self, watcher: Watcher) {
+        match &self.kind {
+            Kind::Embedded(store) => store.watch(watcher),
+            Kind::Memory(store) => store.watch(watcher),
+        }
+    }
+
     delegate! {
         Insert: insert(tokens: Vec<NewToken>, active_max: u64, now: UnixSeconds)
             -> Result<InsertOutcome, StoreError>;

@@ -11,14 +11,15 @@ use crate::{Api, call::Call, refusal::Refusal, state::RouteDemand};
 /// Demands on a token; the empty demand is met by every live token.
 #[derive(Default)]
 pub(super) struct Demand {
-    pub(super) scope: Option<Scope>,
+    scopes: Vec<Scope>,
     audiences: Vec<Resource>,
 }
 
 /// Which demand is not met.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Unmet {
-    Scope,
+    /// What the scope of the token lacks.
+    Scope(Scope),
     Audience,
 }
 
@@ -29,17 +30,20 @@ impl Demand {
         if api.targets.is_empty() {
             return Ok(demand);
         }
-        let is_explicit = demand.scope.is_some() || !demand.audiences.is_empty();
-        // A gateway commonly stands on the same machine; any other must be a trusted proxy.
-        let is_believed = call.peer.is_loopback() || api.trusted_proxies.contains(call.peer);
-        let target = if is_believed {
-            Target::of(&call.parts.headers)?
-        } else {
-            None
+        let is_explicit = !demand.scopes.is_empty() || !demand.audiences.is_empty();
+        let Some(target) = Target::of(&call.parts.headers)? else {
+            // Without a target the query must say what is demanded.
+            return if is_explicit {
+                Ok(demand)
+            } else {
+                Err(no_route())
+            };
         };
-        match target.as_ref().and_then(|target| api.targets.find(target)) {
+        // A gateway commonly stands on the same machine; any other must be a trusted proxy. A
+        // target that is not believed is no reason to demand less.
+        let is_believed = call.peer.is_loopback() || api.trusted_proxies.contains(call.peer);
+        match api.targets.find(&target).filter(|_| is_believed) {
             Some(route) => demand.add(route),
-            None if target.is_none() && is_explicit => {}
             // With a table, what is not in it is nobody's to reach.
             None => return Err(no_route()),
         }
@@ -61,17 +65,14 @@ impl Demand {
             )
         })?;
         Ok(Self {
-            scope,
+            scopes: scope.into_iter().collect(),
             audiences: audience.into_iter().collect(),
         })
     }
 
     fn add(&mut self, route: &RouteDemand) {
         self.audiences.extend(route.audience.clone());
-        self.scope = match (self.scope.take(), &route.scope) {
-            (Some(asked), Some(needed)) => format!("{asked} {needed}").parse().ok(),
-            (asked, needed) => asked.or_else(|| needed.clone()),
-        };
+        self.scopes.extend(route.scope.clone());
     }
 
     pub(super) fn check(&self, record: &TokenRecord) -> Result<(), Unmet> {
@@ -82,9 +83,9 @@ impl Demand {
         {
             return Err(Unmet::Audience);
         }
-        match &self.scope {
-            Some(scope) if !record.scope.covers(scope) => Err(Unmet::Scope),
-            _ => Ok(()),
+        match self.scopes.iter().find(|scope| !record.scope.covers(scope)) {
+            Some(lacking) => Err(Unmet::Scope(lacking.clone())),
+            None => Ok(()),
         }
     }
 }

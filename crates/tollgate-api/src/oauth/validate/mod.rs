@@ -80,18 +80,14 @@ pub(crate) async fn answer<S: Store>(
     let outcome = validate(api, token, &demand, call).await;
     let result = match &outcome {
         Ok(_) => Validation::Valid,
-        Err(Failure::Unmet(Unmet::Scope)) => Validation::Insufficient,
+        Err(Failure::Unmet(Unmet::Scope(_))) => Validation::Insufficient,
         Err(_) => Validation::Invalid,
     };
     api.metrics.validated(result, call.started.elapsed());
     api.metrics.operation(Operation::Validate, call.started);
-    match outcome {
-        Ok(record) => {
-            limit(api, &record, call)?;
-            Ok(accepted(&record))
-        }
-        Err(failure) => Err(failure.into_refusal(demand.scope)),
-    }
+    outcome
+        .map(|record| accepted(&record))
+        .map_err(Failure::into_refusal)
 }
 
 /// Why a token is not let through.
@@ -102,7 +98,7 @@ enum Failure {
 }
 
 impl Failure {
-    fn into_refusal(self, scope: Option<Scope>) -> Refusal {
+    fn into_refusal(self) -> Refusal {
         let (status, code, description, scope) = match self {
             Self::Dead => (
                 StatusCode::UNAUTHORIZED,
@@ -116,11 +112,11 @@ impl Failure {
                 "the token is not made out to this resource",
                 None,
             ),
-            Self::Unmet(Unmet::Scope) => (
+            Self::Unmet(Unmet::Scope(needed)) => (
                 StatusCode::FORBIDDEN,
                 ErrorCode::InsufficientScope,
                 "the token does not have the scope that is needed",
-                scope,
+                Some(needed),
             ),
             Self::Refused(refusal) => return refusal,
         };
@@ -139,13 +135,15 @@ async fn validate<S: Store>(
     api: &Api<S>,
     token: BearerToken<'_>,
     demand: &Demand,
-    call: &Call<'_>,
+    call: &mut Call<'_>,
 ) -> Result<std::sync::Arc<TokenRecord>, Failure> {
     let live = api.issuer.check_one(token.expose(), &call.context).await;
     let live = live
         .map_err(|error| Failure::Refused(error.into()))?
         .ok_or(Failure::Dead)?;
     demand.check(&live.record).map_err(Failure::Unmet)?;
+    // Before a one-time token is consumed: one that was refused can be presented again.
+    limit(api, &live.record, call).map_err(Failure::Refused)?;
     match live.record.usage {
         TokenUse::Access => Ok(live.record),
         TokenUse::OneTime => Box::pin(consume(api, token, demand, call)).await,

@@ -1,5 +1,13 @@
 //! The management API over a real socket.
 
+use std::{
+    future::Future as _,
+    task::{Context, Waker},
+    time::Duration,
+};
+
+use serde_json::json;
+use tokio::time::timeout;
 use tollgate_api::{
     admin::{AdminHandler, ROUTE_TEMPLATES},
     route_templates,
@@ -69,4 +77,29 @@ fn requests_are_served_and_counted_by_route() {
     }
     let _ = stop.send(());
     serving.join().unwrap().unwrap();
+}
+
+/// A rotation waits for a key to be made; the caller does not.
+#[tokio::test]
+async fn a_change_runs_to_its_end_although_the_caller_left() {
+    let panel = Panel::new().await;
+    let mut rotation = Box::pin(panel.post("/admin/keys/rotate", json!({})));
+    for _ in 0..10 {
+        let polled = rotation
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending(), "it did not wait");
+    }
+    drop(rotation);
+    let done = async {
+        while panel.get("/admin/keys").await.json()["keys"]
+            .as_array()
+            .unwrap()
+            .len()
+            < 2
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(20), done).await.unwrap();
 }

@@ -123,6 +123,15 @@ fn a_signed_answer_is_a_jwt_for_the_caller() {
     );
     assert_eq!(claims["token_introspection"]["active"], true);
     assert_eq!(claims["token_introspection"]["aud"][0], ORDERS);
+    let plain = [
+        headers[0],
+        (
+            "accept",
+            "application/json, application/token-introspection+jwt;q=0",
+        ),
+    ];
+    let plain = service.post_raw("/oauth/introspect", &plain, &encode(&[("token", &token)]));
+    assert_eq!(plain.header("content-type"), Some("application/json"));
     assert!(
         !service.is_active(&service.orders, &answer.body),
         "an answer is no access token"

@@ -149,6 +149,24 @@ fn routes_say_what_a_target_demands() {
             assert_eq!(answer.status, status, "{method} {uri} {answer:?}");
         }
     }
+    // A demand that is too long to be one scope is still a demand.
+    let many: Vec<String> = (0..128).map(|number| format!("s{number}")).collect();
+    let narrow = service.post(
+        "/oauth/token",
+        &service.demo,
+        &[
+            ("grant_type", "client_credentials"),
+            ("scope", "orders:write"),
+        ],
+    );
+    let narrow = narrow.json()["access_token"].as_str().unwrap().to_owned();
+    let target = [
+        ("x-forwarded-method", "GET"),
+        ("x-forwarded-uri", "/orders/1"),
+    ];
+    let query = format!("?scope={}", many.join("+"));
+    assert_eq!(service.validate(&narrow, &query, &target).status, 403);
+    assert_eq!(service.validate(&narrow, "", &target).status, 403);
     let contradiction = [
         ("x-original-method", "GET"),
         ("x-original-uri", "/admin/users"),
@@ -165,4 +183,25 @@ fn routes_say_what_a_target_demands() {
         service.validate(&token, "?scope=orders:read", &[]).status,
         200
     );
+}
+
+#[test]
+fn a_one_time_token_that_is_refused_by_a_limit_is_not_consumed() {
+    let service = Service::with(|config| {
+        config.rules = vec![tollgate_api::RuleConfig {
+            name: tollgate_limit::PolicyName::new("few").unwrap(),
+            routes: vec!["/oauth/validate".to_owned()],
+            key: tollgate_api::RuleKey::Subject,
+            quota: tollgate_limit::Quota::new(1, 0.001).unwrap(),
+        }];
+    });
+    let tokens = [(); 2].map(|()| service.one_time_token(&service.demo, &[]));
+    assert_eq!(service.validate(&tokens[0], "", &[]).status, 200);
+    assert_eq!(service.validate(&tokens[1], "", &[]).status, 429);
+    let redeemed = service.post(
+        "/oauth/ott/redeem",
+        &service.orders,
+        &[("token", &tokens[1])],
+    );
+    assert_eq!(redeemed.status, 200);
 }

@@ -1,0 +1,67 @@
+//! Bodies on their way in. Whoever sends one slowly keeps nobody else out: no place among the
+//! work in flight is taken before the body is complete, and past a bound of bodies on their way
+//! only those that are quick are waited for.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tollgate_web::{OverloadLimits, Rejection, RequestBody, body::collect};
+
+use crate::refusal::Refusal;
+
+/// Counts the bodies on their way in.
+pub(crate) struct Arrivals {
+    arriving: AtomicUsize,
+    arriving_max: usize,
+    /// How long a body may take once there are too many.
+    patience: Duration,
+    bytes_max: usize,
+}
+
+impl Arrivals {
+    /// As many bodies of at most `bytes_max` bytes as requests may be in flight or queued.
+    pub(crate) const fn new(limits: OverloadLimits, bytes_max: usize) -> Self {
+        Self {
+            arriving: AtomicUsize::new(0),
+            arriving_max: limits.in_flight_max.saturating_add(limits.queue_max),
+            patience: limits.queue_wait,
+            bytes_max,
+        }
+    }
+
+    /// Reads a body whole.
+    pub(crate) async fn collect(&self, body: RequestBody) -> Result<Bytes, Refusal> {
+        let place = Place::take(self);
+        let body = collect(body, self.bytes_max);
+        if place.before < self.arriving_max {
+            return Ok(body.await?);
+        }
+        match tokio::time::timeout(self.patience, body).await {
+            Ok(body) => Ok(body?),
+            Err(_) => Err(Rejection::QueueFull.into()),
+        }
+    }
+}
+
+struct Place<'a> {
+    arrivals: &'a Arrivals,
+    before: usize,
+}
+
+impl<'a> Place<'a> {
+    fn take(arrivals: &'a Arrivals) -> Self {
+        Self {
+            arrivals,
+            before: arrivals.arriving.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.arrivals.arriving.fetch_sub(1, Ordering::Relaxed);
+    }
+}
