@@ -212,6 +212,34 @@ fn an_unfinished_write_is_dropped_and_nothing_else() {
     }
 }
 
+/// A write that power failing tore may have its end and lack what is before.
+#[test]
+fn a_torn_write_lacks_a_sector_and_a_damaged_one_does_not() {
+    let (directory, tokens) = filled();
+    fs::remove_file(directory.path().join("db.clean")).expect("a note");
+    let (journal, bytes) = journal(directory.path());
+    let sector = (bytes.len() + 1000).next_multiple_of(512);
+    for (what, lost, verdict_expected) in [
+        ("a sector", sector..sector + 512, Verdict::Harmless),
+        (
+            "part of a sector",
+            sector + 40..sector + 512,
+            Verdict::NotOpened,
+        ),
+    ] {
+        let mut torn = [&bytes[..], last_batch(&bytes)].concat();
+        torn[lost].fill(0);
+        fs::write(&journal, torn).expect("write");
+        assert_eq!(
+            verdict(directory.path(), tokens, what),
+            verdict_expected,
+            "{what} lost"
+        );
+        fs::write(&journal, &bytes).expect("write");
+        fs::remove_file(directory.path().join("db.clean")).ok();
+    }
+}
+
 #[test]
 fn a_journal_damaged_before_its_last_batch_is_noticed() {
     let (directory, tokens) = filled();
