@@ -28,7 +28,7 @@ pub(crate) enum Command {
     List(Filter),
     /// Count the stored (opaque) tokens
     Count(Filter),
-    /// Check tokens offline against a JWK Set
+    /// Check signed tokens against a JWK Set or the issuer's keys, without the server's word
     Verify(Box<verify::Arguments>),
 }
 

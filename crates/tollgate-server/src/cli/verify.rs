@@ -1,8 +1,10 @@
-//! `tollgate token verify`: checks signed tokens offline, as a resource server would.
+//! `tollgate token verify`: checks signed tokens as a resource server would, offline or with the
+//! issuer's keys.
 
 use std::{
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -11,6 +13,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json, value::RawValue};
 use tollgate_verify::{
     Claim, NoClaims, Ready, TokenType, UnixSeconds, Verifier, VerifierBuilder,
+    client::{AddressPolicy, Clock, DefaultHttpClient, HttpSettings, KeySource, SystemClock},
     danger::DangerousBuilder as _,
     jose::{Algorithm, JwkSet},
 };
@@ -25,6 +28,7 @@ Examples:
   curl -s https://auth.example.com/.well-known/jwks.json > jwks.json
   tollgate token verify --issuer https://auth.example.com --audience https://orders.example.com \\
       --jwks jwks.json - < token.txt
+  tollgate token verify --issuer https://auth.example.com --audience orders --discover - < token.txt
   tollgate token verify --issuer https://auth.example.com --audience orders --jwks jwks.json \\
       --now 2026-01-31T12:00:00Z --json - < tokens.txt")]
 pub(crate) struct Arguments {
@@ -35,8 +39,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "URI")]
     audience: String,
     /// The JWK Set with the issuer's public keys
-    #[arg(long, value_name = "FILE")]
-    jwks: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "discover")]
+    jwks: Option<PathBuf>,
+    /// Ask the issuer for its keys, by its metadata
+    #[arg(long, conflicts_with = "jwks")]
+    discover: bool,
     /// An algorithm that is accepted; may be repeated [default: every asymmetric one]
     #[arg(long = "alg", value_name = "ALG")]
     algorithms: Vec<Algorithm>,
@@ -69,11 +76,10 @@ enum OptionalClaim {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let verifier = arguments.verifier()?;
+    let verifier = arguments.verifier()?.blocking();
     let mut all_valid = true;
     let mut one = |token: &str| {
-        let now = arguments.now.map_or_else(wall_clock, Ok)?;
-        let (is_valid, answer) = match verifier.verify_at(token, now) {
+        let (is_valid, answer) = match verifier.verify(token) {
             Ok(verified) => (true, arguments.accepted(verified.claims_json())?),
             Err(error) => (false, arguments.refused(error.code(), &error.to_string())),
         };
@@ -93,14 +99,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 impl Arguments {
     fn verifier(&self) -> Result<Verifier, Failure> {
-        let name = self.jwks.display();
-        let text = std::fs::read(&self.jwks).with_context(|| format!("failed to read {name}"))?;
-        let set = JwkSet::from_slice(&text).with_context(|| format!("{name} is no JWK Set"))?;
         let builder = Verifier::builder()
             .issuer(&self.issuer)
             .audience(&self.audience);
-        let mut builder: VerifierBuilder<Ready, NoClaims> = builder.jwk_set(&set);
+        let mut builder: VerifierBuilder<Ready, NoClaims> = match &self.jwks {
+            Some(path) => builder.jwk_set(&jwk_set(path)?),
+            None => builder.key_source(&self.discovery()?),
+        };
         builder = builder
+            .clock(Arc::new(FixedClock::at(self.now)))
             .leeway(self.leeway)
             .token_type(match self.typ.as_str() {
                 "any" => TokenType::Any,
@@ -124,11 +131,27 @@ impl Arguments {
             .map_err(|error| Failure::Usage(error.to_string()))
     }
 
+    /// The keys that the issuer's metadata points to. Whoever runs the command names the issuer, so
+    /// it may stand in a private network.
+    fn discovery(&self) -> Result<KeySource, Failure> {
+        let addresses = AddressPolicy::PublicAndPrivate;
+        let client = DefaultHttpClient::new(HttpSettings {
+            addresses,
+            ..Default::default()
+        })
+        .context("failed to start an HTTP client")?;
+        Ok(KeySource::discovery(&self.issuer)
+            .http(Arc::new(client))
+            .build())
+    }
+
     /// The claims go out as they came in: numbers keep their digits, members their order.
     fn accepted(&self, claims: &str) -> Result<String, Failure> {
         let raw: &RawValue = serde_json::from_str(claims).context("failed to print the claims")?;
         if self.json {
-            return Ok(format!("{{\"valid\":true,\"claims\":{raw}}}"));
+            // Line ends can only stand between members: within a string they are escaped.
+            let claims = raw.get().replace(['\n', '\r'], " ");
+            return Ok(format!("{{\"valid\":true,\"claims\":{claims}}}"));
         }
         let claims: Value = serde_json::from_str(claims).unwrap_or_default();
         let shown = ["sub", "client_id", "scope", "aud", "exp"]
@@ -153,13 +176,35 @@ fn instant(text: &str) -> Result<UnixSeconds, String> {
     seconds(time).ok_or_else(|| "before 1970".to_owned())
 }
 
-fn wall_clock() -> Result<UnixSeconds, Failure> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the command line is where the clock is read"
-    )]
-    let now = SystemTime::now();
-    seconds(now).ok_or_else(|| Failure::refused("the clock of this machine stands before 1970"))
+fn jwk_set(path: &Path) -> Result<JwkSet, Failure> {
+    let name = path.display();
+    let text = std::fs::read(path).with_context(|| format!("failed to read {name}"))?;
+    Ok(JwkSet::from_slice(&text).with_context(|| format!("{name} is no JWK Set"))?)
+}
+
+/// The system's clock, but for the time that `--now` fixes.
+struct FixedClock {
+    now: Option<UnixSeconds>,
+    system: SystemClock,
+}
+
+impl FixedClock {
+    fn at(now: Option<UnixSeconds>) -> Self {
+        Self {
+            now,
+            system: SystemClock::default(),
+        }
+    }
+}
+
+impl Clock for FixedClock {
+    fn now(&self) -> UnixSeconds {
+        self.now.unwrap_or_else(|| self.system.now())
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.system.elapsed()
+    }
 }
 
 fn seconds(time: SystemTime) -> Option<UnixSeconds> {

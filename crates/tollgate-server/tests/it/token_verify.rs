@@ -210,3 +210,41 @@ fn what_cannot_be_read_is_said() {
     let output = tollgate(&[&verify as &[&str], &["--jwks", jwks]].concat()).expect_code(1);
     assert!(output.stderr.contains("no JWK Set"), "{}", output.stderr);
 }
+
+#[test]
+fn the_issuer_is_asked_for_its_keys() {
+    let issued = Issued::new();
+    let verify = |issuer: &str| {
+        let audience = ["--audience", "https://orders.example.com"];
+        let verify = [
+            "token",
+            "verify",
+            "--json",
+            "--discover",
+            "--issuer",
+            issuer,
+            "-",
+        ];
+        run(
+            BINARY,
+            &[&verify as &[&str], &audience].concat(),
+            &[],
+            &issued.token,
+        )
+    };
+    let verdict = verify(issued.server.issuer()).expect_success().json();
+    assert_eq!(verdict["claims"]["sub"], "shop");
+    // Port 1 is reserved and nothing listens on it.
+    let verdict = verify("http://127.0.0.1:1").expect_code(1).json();
+    assert_eq!(verdict["error"], "keys_unavailable");
+    let both = [
+        "token",
+        "verify",
+        "--discover",
+        "--jwks",
+        &issued.jwks,
+        "--issuer",
+        "a",
+    ];
+    let _ = tollgate(&[&both as &[&str], &["--audience", "b", "-"]].concat()).expect_code(2);
+}

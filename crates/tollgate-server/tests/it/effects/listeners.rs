@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::TcpStream,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tollgate_testkit::Builder;
@@ -65,14 +65,23 @@ fn http2_is_spoken_unless_switched_off() {
 fn there_are_as_many_threads_as_asked_for() {
     for threads in [1, 3] {
         let server = start(&format!("[server]\nthreads = {threads}"));
+        let serving = || {
+            let tasks = fs::read_dir(format!("/proc/{}/task", server.process_id())).unwrap();
+            let name = |task: fs::DirEntry| fs::read_to_string(task.path().join("comm")).ok();
+            let names = tasks.filter_map(|task| name(task.unwrap()));
+            names.filter(|name| name.starts_with("web-")).count()
+        };
+        // One more serves the management listener. A thread has its name once it runs.
+        let started = Instant::now();
+        while serving() < threads + 1 {
+            assert!(
+                started.elapsed() < Duration::from_secs(60),
+                "{} of {threads}",
+                serving()
+            );
+        }
         let _ = server.http().get("/health", &[]).expect_status(200);
-        let tasks = fs::read_dir(format!("/proc/{}/task", server.process_id())).unwrap();
-        let name = |task: fs::DirEntry| fs::read_to_string(task.path().join("comm")).unwrap();
-        let serving = tasks
-            .map(|task| name(task.unwrap()))
-            .filter(|name| name.starts_with("web-"));
-        // One more serves the management listener.
-        assert_eq!(serving.count(), threads + 1);
+        assert_eq!(serving(), threads + 1);
     }
 }
 
