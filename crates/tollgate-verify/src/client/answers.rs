@@ -247,14 +247,7 @@ impl Answers {
     }
 
     fn send(&self, request: &FetchRequest) -> Result<FetchResponse, FetchError> {
-        let response = self.http.fetch(request)?;
-        if response.status != 200 {
-            return Err(FetchError::Status(response.status));
-        }
-        if response.body.len() > self.settings.bytes_max {
-            return Err(FetchError::TooLarge);
-        }
-        Ok(response)
+        self.http.fetch(request)?.accepted(self.settings.bytes_max)
     }
 }
 

@@ -281,11 +281,8 @@ impl Shared {
         request.authorization = Some(credentials.authorization());
         // The life time counts from before the request, so that it ends too early, not too late.
         let now = self.clock.elapsed();
-        let response = self.http.fetch(&request)?;
+        let response = self.http.fetch(&request)?.accepted(ANSWER_BYTES_MAX)?;
         let body = Zeroizing::new(response.body);
-        if response.status != 200 {
-            return Err(FetchError::Status(response.status));
-        }
         let answer: Answer =
             serde_json::from_slice(&body).map_err(|_| FetchError::Invalid("malformed answer"))?;
         if !answer.token_type.eq_ignore_ascii_case("Bearer") || answer.access_token.0.is_empty() {

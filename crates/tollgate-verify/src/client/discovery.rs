@@ -10,8 +10,6 @@ use super::http::FetchError;
 pub(crate) struct Metadata {
     issuer: String,
     pub(crate) jwks_uri: String,
-    pub(crate) introspection_endpoint: Option<String>,
-    pub(crate) token_endpoint: Option<String>,
 }
 
 /// The two places where an issuer's metadata may be, the more common one first.

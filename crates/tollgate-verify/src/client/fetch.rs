@@ -67,12 +67,14 @@ impl Fetcher {
                 Err(error) => error,
             };
             let pause = jittered(PAUSE.saturating_mul(1 << attempt.min(6)));
-            let is_worth_it = matches!(
-                error,
-                FetchError::Failed(_) | FetchError::TimedOut | FetchError::Status(429 | 500..)
-            );
+            let pause = match error {
+                FetchError::Failed(_) | FetchError::TimedOut => pause,
+                FetchError::Status(429 | 500..) => pause,
+                FetchError::Busy { retry_after, .. } => pause.max(retry_after),
+                _ => return Err(error),
+            };
             let has_time = Instant::now() + pause < deadline;
-            if attempt == self.settings.retries || !is_worth_it || !has_time {
+            if attempt == self.settings.retries || !has_time {
                 return Err(error);
             }
             thread::sleep(pause);
@@ -80,8 +82,8 @@ impl Fetcher {
         }
     }
 
-    /// The metadata of the issuer, for those who look for other endpoints.
-    pub(crate) fn metadata(&self, deadline: Instant) -> Result<Metadata, FetchError> {
+    /// The metadata of the issuer.
+    fn metadata(&self, deadline: Instant) -> Result<Metadata, FetchError> {
         let Origin::Issuer {
             issuer,
             metadata_url,
@@ -151,14 +153,7 @@ impl Fetcher {
         }
         self.fetches.fetch_add(1, Ordering::Relaxed);
         let request = FetchRequest::new(url, self.settings.bytes_max, timeout);
-        let response = self.http.fetch(&request)?;
-        if response.status != 200 {
-            return Err(FetchError::Status(response.status));
-        }
-        if response.body.len() > self.settings.bytes_max {
-            return Err(FetchError::TooLarge);
-        }
-        Ok(response)
+        self.http.fetch(&request)?.accepted(self.settings.bytes_max)
     }
 }
 

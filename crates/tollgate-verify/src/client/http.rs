@@ -97,9 +97,32 @@ pub enum FetchError {
     /// An answer other than 200.
     #[error("fetch: status {0}")]
     Status(u16),
+    /// An answer of 429 or 503 that says when to come back.
+    #[error("fetch: status {status}, come back in {retry_after:?}")]
+    Busy {
+        /// The status.
+        status: u16,
+        /// `Retry-After`.
+        retry_after: Duration,
+    },
     /// The answer is not what it should be.
     #[error("fetch: {0}")]
     Invalid(&'static str),
+}
+
+impl FetchResponse {
+    /// The answer, if it is one of 200 within `bytes_max`.
+    pub(crate) fn accepted(self, bytes_max: usize) -> Result<Self, FetchError> {
+        match (self.status, self.retry_after) {
+            (200, _) if self.body.len() > bytes_max => Err(FetchError::TooLarge),
+            (200, _) => Ok(self),
+            (status @ (429 | 503), Some(retry_after)) => Err(FetchError::Busy {
+                status,
+                retry_after,
+            }),
+            (status, _) => Err(FetchError::Status(status)),
+        }
+    }
 }
 
 /// Sends one request and waits for the answer.

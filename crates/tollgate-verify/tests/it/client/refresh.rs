@@ -1,13 +1,14 @@
 //! When the provider is asked, and when it is left alone.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tollgate_verify::client::FetchError;
+use tollgate_verify::client::{FetchError, FetchResponse};
 use tollgate_verify::jose::{Algorithm, SigningKey};
 
 use super::fake::{
-    Answer, Fake, JWKS, METADATA, keys_answer, ok, raw, scene, scene_with, settings, status,
+    Answer, Fake, JWKS, METADATA, Scene, keys_answer, ok, raw, scene, scene_with, settings, status,
     with_cache_control,
 };
 use crate::provider::{KEY, good, sign_with, token};
@@ -172,6 +173,68 @@ fn passing_failures_are_retried() {
     scene.fake.answer(JWKS, raw(b"<html>"));
     assert_eq!(scene.outcome(&token(&good())), "keys_unavailable");
     assert_eq!(scene.fake.requests(JWKS), 4);
+}
+
+#[test]
+fn a_busy_provider_is_not_asked_before_it_says() {
+    let mut settings = settings();
+    settings.retries = 2;
+    let busy = |retry_after: Duration| {
+        let busy = FetchResponse {
+            status: 503,
+            retry_after: Some(retry_after),
+            ..Default::default()
+        };
+        let fake = Fake::with_keys(&[&KEY]);
+        fake.answer(JWKS, Ok(busy));
+        fake
+    };
+    // Longer than a refresh may take: given up at once.
+    let scene = scene_with(busy(seconds(11)), settings);
+    assert_eq!(scene.outcome(&token(&good())), "keys_unavailable");
+    assert_eq!(scene.fake.requests(JWKS), 1);
+    let scene = scene_with(busy(Duration::ZERO), settings);
+    assert_eq!(scene.outcome(&token(&good())), "keys_unavailable");
+    assert_eq!(scene.fake.requests(JWKS), 3);
+}
+
+#[test]
+fn rotation_ahead_of_use_costs_no_token() {
+    // Keys rotate every two seconds and stand in the set one second before they sign, which is
+    // as long as the set may be kept; four verifiers under load see all of it.
+    let fake = Fake::with_keys(&[&KEY]);
+    let scenes: Vec<Scene> = (0..4)
+        .map(|_| scene_with(Arc::clone(&fake), settings()))
+        .collect();
+    let mut keys = vec![SigningKey::generate(Algorithm::EdDSA).unwrap().1];
+    for _ in 0..30 {
+        keys.push(SigningKey::generate(Algorithm::EdDSA).unwrap().1);
+        let published: Vec<&SigningKey> = keys.iter().rev().take(3).collect();
+        fake.answer(
+            JWKS,
+            with_cache_control(keys_answer(&published), "max-age=1"),
+        );
+        let tokens = [
+            signed_by(&keys[keys.len() - 2]),
+            signed_by(&keys[keys.len() - 1]),
+        ];
+        for token in &tokens {
+            std::thread::scope(|scope| {
+                for scene in &scenes {
+                    scope.spawn(|| {
+                        for _ in 0..20 {
+                            assert_eq!(scene.outcome(token), "ok");
+                            scene.clock.advance(Duration::from_millis(50));
+                        }
+                    });
+                }
+            });
+        }
+    }
+    for scene in &scenes {
+        assert_eq!(scene.source.stats().failures, 0);
+        assert!(scene.source.stats().refreshes >= 30);
+    }
 }
 
 #[test]
