@@ -52,7 +52,7 @@ macro_rules! conformance_tests {
             one_time: redeeming_wins_once, the_wrong_client_consumes_nothing,
                 a_resource_server_may_redeem, access_tokens_are_not_redeemable,
                 dead_tokens_are_not_redeemable, one_batch_has_one_winner;
-            revocation: revoked_tokens_are_dead, revoking_asks_for_the_owner,
+            revocation: revoked_tokens_are_dead, watchers_learn_of_every_end, revoking_asks_for_the_owner,
                 revoking_twice_says_so, cuts_cover_what_was_issued_before,
                 cuts_of_one_scope_merge, assertions_are_used_once;
             clients: clients_come_and_go, changes_name_the_revision_before,

@@ -1,5 +1,8 @@
 //! What was revoked, cut off or used stays so.
 
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 use tollgate_protocol::{UnixMillis, UnixSeconds};
 
 use super::{
@@ -10,7 +13,7 @@ use super::{
     },
     tokens::{insert, register, stands},
 };
-use crate::{AssertionUse, Cut, CutScope, Probe, Redeemed, Revocation, Revoked, Store};
+use crate::{AssertionUse, Cut, CutScope, Probe, Redeemed, Revocation, Revoked, Store, TokenKey};
 
 async fn revoke(store: &impl Store, revocation: Revocation, now: UnixSeconds) -> Revoked {
     let revoked = store.revoke(vec![revocation], now).await.expect("revoke");
@@ -38,6 +41,34 @@ pub async fn revoked_tokens_are_dead(fixture: impl Fixture) {
     assert_eq!(redeemed.expect("redeem"), [Redeemed::Dead]);
     let other = Probe::Signed(signed_token(4, "shop"));
     assert!(stands(store, other, NOW).await, "its neighbour lives");
+}
+
+/// The watcher knows of every token that ended before whoever ended it does, and of no other.
+pub async fn watchers_learn_of_every_end(fixture: impl Fixture) {
+    let store = &**fixture.store();
+    let told: Arc<Mutex<Vec<TokenKey>>> = Arc::default();
+    let ended = Arc::clone(&told);
+    store.watch(Arc::new(move |keys| ended.lock().extend_from_slice(keys)));
+    register(store, "shop").await;
+    let tokens = vec![
+        access_token(1, "shop"),
+        one_time_token(2, "shop"),
+        access_token(4, "shop"),
+    ];
+    insert(store, tokens).await;
+    assert!(told.lock().is_empty(), "what begins does not end");
+    revoke(store, by_client(stored(1), "stranger"), NOW).await;
+    assert!(told.lock().is_empty(), "what is refused does not end");
+    let signed = Probe::Signed(signed_token(3, "shop"));
+    for (number, probe) in [(1, stored(1)), (3, signed)] {
+        revoke(store, by_client(probe, "shop"), NOW).await;
+        assert_eq!(std::mem::take(&mut *told.lock()), [key(number)]);
+    }
+    store
+        .redeem(vec![redemption(2, "shop")], NOW)
+        .await
+        .expect("redeem");
+    assert_eq!(*told.lock(), [key(2)]);
 }
 
 /// A client revokes its own tokens and no others.
