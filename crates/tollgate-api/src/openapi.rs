@@ -8,7 +8,7 @@ use tollgate_web::ResponseBody;
 use utoipa::{
     IntoResponses, Modify, OpenApi, ToSchema,
     openapi::{
-        Server,
+        Array, Object, OneOfBuilder, Schema, Server, Type,
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
@@ -23,6 +23,51 @@ pub(crate) struct ErrorResponse {
     error: String,
     /// What to do about it.
     error_description: String,
+}
+
+/// The members of an answer about a token that may not count: all of them, or none.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes `Option<Claims>`, flattened")]
+pub(crate) struct OptionalClaims {
+    /// The client that the token was issued to.
+    client_id: Option<String>,
+    /// Whom it speaks of.
+    sub: Option<String>,
+    /// What it allows.
+    scope: Option<String>,
+    /// Where it counts: one resource, or a list of them.
+    #[schema(schema_with = one_or_many, required = false)]
+    aud: Option<String>,
+    /// The issuer.
+    iss: Option<String>,
+    /// When it was issued, in seconds since the Unix epoch.
+    iat: Option<u64>,
+    /// From when on it is not valid, in seconds since the Unix epoch.
+    exp: Option<u64>,
+    /// Its identifier.
+    jti: Option<String>,
+    /// `Bearer`, or `one_time`.
+    token_type: Option<String>,
+}
+
+/// The members of an error, where there is one.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes `Option<OAuthError>`, flattened")]
+pub(crate) struct OptionalError {
+    /// The code.
+    error: Option<String>,
+    /// What to do about it.
+    error_description: Option<String>,
+}
+
+/// `aud` as RFC 7519 §4.1.3 has it.
+pub(crate) fn one_or_many() -> Schema {
+    let one = Object::with_type(Type::String);
+    OneOfBuilder::new()
+        .item(one.clone())
+        .item(Array::new(one))
+        .description(Some("One resource, or a list of them"))
+        .into()
 }
 
 /// The errors of every endpoint that authenticates a client.

@@ -21,7 +21,7 @@ pub(crate) struct Claims<'a> {
     scope: &'a Scope,
     /// Where it counts: one resource, or a list of them.
     #[serde(serialize_with = "one_or_many")]
-    #[schema(value_type = Object)]
+    #[schema(schema_with = crate::openapi::one_or_many)]
     aud: &'a Resources,
     /// The issuer.
     iss: &'a str,
@@ -74,7 +74,7 @@ pub(crate) struct Introspection<'a> {
     /// Whether the token counts and the caller may know of it.
     active: bool,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    #[schema(inline)]
+    #[schema(inline, value_type = crate::openapi::OptionalClaims)]
     claims: Option<Claims<'a>>,
 }
 
@@ -96,7 +96,7 @@ pub(crate) struct Redemption<'a> {
     pub(crate) claims: Claims<'a>,
     /// What was given when the token was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Object)]
+    #[schema(value_type = Value)]
     pub(crate) data: Option<&'a RawValue>,
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct Revocation {
     revoked: bool,
     /// Why not.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<crate::openapi::ErrorResponse>)]
+    #[schema(inline, value_type = crate::openapi::OptionalError)]
     error: Option<OAuthError>,
 }
 

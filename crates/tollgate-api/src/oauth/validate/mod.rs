@@ -44,7 +44,7 @@ pub(crate) struct Validated<'a> {
     scope: &'a Scope,
     /// Where it counts: one resource, or a list of them.
     #[serde(serialize_with = "one_or_many")]
-    #[schema(value_type = Object)]
+    #[schema(schema_with = crate::openapi::one_or_many)]
     aud: &'a Resources,
     /// From when on it is not valid, in seconds since the Unix epoch.
     #[schema(value_type = u64)]
