@@ -6,18 +6,18 @@ use std::{
     time::Duration,
 };
 
-use crate::{http::Connection, server::Server};
+use crate::{http::Connection, start};
 
 #[test]
 fn whoever_was_let_in_is_answered() {
-    let mut server = Server::start("[tokens]\naccess_format = \"opaque\"\n");
-    let client = server.create_client("draining", &["--scope", "a"]);
-    let address = server.address;
+    let mut server = start("[tokens]\naccess_format = \"opaque\"\n");
+    let client = server.create_client(&["--id", "draining", "--scope", "a"]);
+    let url = server.url().to_owned();
     let answered = AtomicUsize::new(0);
     // A connection for each request: once it stands, its request must be answered.
     let load = || {
         loop {
-            let mut connection = match Connection::open(address) {
+            let mut connection = match Connection::open(&url) {
                 Ok(connection) => connection,
                 Err(error) => return assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused),
             };
@@ -33,7 +33,7 @@ fn whoever_was_let_in_is_answered() {
         while answered.load(Ordering::Relaxed) < 200 {
             std::thread::sleep(Duration::from_millis(1));
         }
-        assert_eq!(server.terminate(), Some(0), "{}", server.log());
+        assert_eq!(server.terminate().code(), Some(0), "{}", server.log());
         threads
             .into_iter()
             .for_each(|thread| thread.join().unwrap());

@@ -2,14 +2,14 @@
 
 use std::{
     io::{self, Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::TcpStream,
     time::Duration,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
-use crate::server::Client;
+use tollgate_testkit::{TestClient, TestServer};
 
 pub(crate) struct Connection {
     stream: TcpStream,
@@ -28,14 +28,19 @@ impl Answer {
 }
 
 impl Connection {
-    pub(crate) fn open(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(address)?;
+    /// To the public listener at `url`.
+    pub(crate) fn open(url: &str) -> io::Result<Self> {
+        let stream = TcpStream::connect(url.trim_start_matches("http://"))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
         Ok(Self {
             stream,
             buffer: Vec::new(),
         })
+    }
+
+    pub(crate) fn to(server: &TestServer) -> Self {
+        Self::open(server.url()).unwrap()
     }
 
     pub(crate) fn get(&mut self, path: &str) -> Answer {
@@ -53,7 +58,7 @@ impl Connection {
     /// Posts a form; the server may be gone at any moment.
     pub(crate) fn try_post(
         &mut self,
-        client: &Client,
+        client: &TestClient,
         path: &str,
         form: &str,
     ) -> io::Result<Answer> {
@@ -65,7 +70,7 @@ impl Connection {
         ))
     }
 
-    pub(crate) fn post(&mut self, client: &Client, path: &str, form: &str) -> Answer {
+    pub(crate) fn post(&mut self, client: &TestClient, path: &str, form: &str) -> Answer {
         self.try_post(client, path, form).unwrap()
     }
 

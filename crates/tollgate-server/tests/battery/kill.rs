@@ -2,11 +2,9 @@
 
 use std::{io, time::Duration};
 
-use crate::{
-    http::Connection,
-    server::{Client, Server},
-    setting,
-};
+use tollgate_testkit::{TestClient, TestServer};
+
+use crate::{http::Connection, setting, start};
 
 const THREADS: usize = 8;
 
@@ -22,20 +20,20 @@ struct Acknowledged {
 #[test]
 fn what_was_acknowledged_survives_kill_9() {
     let rounds = setting("TOLLGATE_TEST_KILL_ROUNDS", 3);
-    let mut server = Server::start("[tokens]\naccess_format = \"opaque\"\none_time_ttl = \"1h\"\n");
-    let client = server.create_client("killed", &["--scope", "a"]);
+    let mut server = start("[tokens]\naccess_format = \"opaque\"\none_time_ttl = \"1h\"\n");
+    let client = server.create_client(&["--id", "killed", "--scope", "a"]);
     let mut all = Vec::new();
     for round in 0..rounds {
-        let address = server.address;
+        let url = server.url().to_owned();
         std::thread::scope(|scope| {
-            let load = || scope.spawn(|| load(Connection::open(address).unwrap(), &client));
+            let load = || scope.spawn(|| load(Connection::open(&url).unwrap(), &client));
             let threads: Vec<_> = (0..THREADS).map(|_| load()).collect();
             // The moment differs from round to round, so that every stage of a commit is hit.
             std::thread::sleep(Duration::from_millis(100 + (round as u64 * 37) % 300));
             server.kill();
             all.extend(threads.into_iter().map(|thread| thread.join().unwrap()));
         });
-        server.restart();
+        server = server.restart();
         let told: usize = all
             .iter()
             .map(|told| told.alive.len() + told.redeemed.len())
@@ -48,13 +46,17 @@ fn what_was_acknowledged_survives_kill_9() {
 }
 
 /// Issues, revokes and redeems until the server is gone.
-fn load(mut connection: Connection, client: &Client) -> Acknowledged {
+fn load(mut connection: Connection, client: &TestClient) -> Acknowledged {
     let mut told = Acknowledged::default();
     while step(&mut connection, client, &mut told).is_ok() {}
     told
 }
 
-fn step(connection: &mut Connection, client: &Client, told: &mut Acknowledged) -> io::Result<()> {
+fn step(
+    connection: &mut Connection,
+    client: &TestClient,
+    told: &mut Acknowledged,
+) -> io::Result<()> {
     let grant = "grant_type=client_credentials";
     let kept = issue(connection, client, "/oauth/token", grant, "access_token")?;
     told.alive.push(kept);
@@ -73,7 +75,7 @@ fn step(connection: &mut Connection, client: &Client, told: &mut Acknowledged) -
 
 fn issue(
     connection: &mut Connection,
-    client: &Client,
+    client: &TestClient,
     path: &str,
     form: &str,
     member: &str,
@@ -83,8 +85,8 @@ fn issue(
     Ok(answer.json()[member].as_str().unwrap().to_owned())
 }
 
-fn verify(server: &Server, client: &Client, told: Acknowledged) {
-    let mut connection = server.connect();
+fn verify(server: &TestServer, client: &TestClient, told: Acknowledged) {
+    let mut connection = Connection::to(server);
     let mut is_active = |token: &str| {
         let answer = connection.post(client, "/oauth/introspect", &format!("token={token}"));
         assert_eq!(answer.status, 200, "{}", answer.body);

@@ -14,11 +14,19 @@ mod kill;
 mod logs;
 mod ott;
 mod rotation;
-mod server;
+
+use tollgate_testkit::{Builder, TestServer};
 
 /// The number in the environment variable `name`, or `default`.
 fn setting(name: &str, default: usize) -> usize {
     std::env::var(name)
         .ok()
         .map_or(default, |value| value.parse().unwrap())
+}
+
+/// A server with `config` as its configuration file.
+fn start(config: &str) -> TestServer {
+    Builder::new(env!("CARGO_BIN_EXE_tollgate"))
+        .config(config)
+        .start()
 }

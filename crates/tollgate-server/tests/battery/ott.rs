@@ -1,28 +1,23 @@
 //! Many redeem the same tokens at once: each token has one winner, across a `kill -9` too.
 
-use std::{
-    net::SocketAddr,
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Mutex,
+    atomic::{AtomicUsize, Ordering},
 };
 
-use crate::{
-    http::Connection,
-    server::{Client, Server},
-    setting,
-};
+use tollgate_testkit::TestClient;
+
+use crate::{http::Connection, setting, start};
 
 const THREADS: usize = 64;
 
 #[test]
 fn every_one_time_token_has_one_winner() {
     let count = setting("TOLLGATE_TEST_OTT_TOKENS", 200);
-    let mut server = Server::start("[tokens]\none_time_ttl = \"1h\"\n");
-    let client = server.create_client("racer", &["--scope", "a"]);
+    let mut server = start("[tokens]\none_time_ttl = \"1h\"\n");
+    let client = server.create_client(&["--id", "racer", "--scope", "a"]);
     let tokens: Vec<String> = {
-        let mut connection = server.connect();
+        let mut connection = Connection::to(&server);
         let mut issue = || {
             connection.post(&client, "/oauth/ott", "").json()["token"]
                 .as_str()
@@ -34,9 +29,9 @@ fn every_one_time_token_has_one_winner() {
     let wins: Vec<AtomicUsize> = tokens.iter().map(|_| AtomicUsize::new(0)).collect();
     // The first race is cut off in the middle, the second one is not.
     let (half, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let url = server.url().to_owned();
     let cut = Mutex::new(Some(&mut server));
-    let address = cut.lock().unwrap().as_ref().unwrap().address;
-    let sure = race(address, &client, &tokens, &wins, || {
+    let sure = race(&url, &client, &tokens, &wins, || {
         if half.fetch_add(1, Ordering::Relaxed) == count * THREADS / 4
             && let Some(server) = cut.lock().unwrap().take()
         {
@@ -49,8 +44,8 @@ fn every_one_time_token_has_one_winner() {
         .iter()
         .map(|wins| wins.load(Ordering::Relaxed) == 0)
         .collect();
-    server.restart();
-    assert!(race(server.address, &client, &tokens, &wins, || {
+    let server = server.restart();
+    assert!(race(server.url(), &client, &tokens, &wins, || {
         done.fetch_add(1, Ordering::Relaxed);
     }));
     assert_eq!(done.load(Ordering::Relaxed), count * THREADS);
@@ -68,14 +63,14 @@ fn every_one_time_token_has_one_winner() {
 
 /// Every thread presents every token; whether all calls were answered.
 fn race(
-    address: SocketAddr,
-    client: &Client,
+    url: &str,
+    client: &TestClient,
     tokens: &[String],
     wins: &[AtomicUsize],
     answered: impl Fn() + Sync,
 ) -> bool {
     let present = || -> std::io::Result<()> {
-        let mut connection = Connection::open(address)?;
+        let mut connection = Connection::open(url)?;
         for (token, wins) in tokens.iter().zip(wins) {
             let answer =
                 connection.try_post(client, "/oauth/ott/redeem", &format!("token={token}"))?;

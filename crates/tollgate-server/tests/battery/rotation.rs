@@ -7,11 +7,9 @@ use std::{
 
 use tollgate_jose::{Compact, JwkSet, KeySet, Limits};
 
-use crate::{
-    http::Connection,
-    server::{Client, Server},
-    setting,
-};
+use tollgate_testkit::TestClient;
+
+use crate::{http::Connection, setting, start};
 
 /// How long a validator keeps the JWKS: what the server says in `max-age`.
 const JWKS_MAX_AGE: Duration = Duration::from_secs(1);
@@ -19,15 +17,15 @@ const JWKS_MAX_AGE: Duration = Duration::from_secs(1);
 #[test]
 fn no_validation_fails_while_keys_rotate() {
     let seconds = setting("TOLLGATE_TEST_ROTATION_SECONDS", 9);
-    let server = Server::start(
+    let server = start(
         "[keys]\nrotate_every = \"2s\"\npublish_ahead = \"2s\"\nretain_after = \"2s\"\n\
          jwks_max_age = \"1s\"\n[tokens]\naccess_ttl = \"60s\"\n",
     );
-    let client = server.create_client("rotating", &["--scope", "a"]);
+    let client = server.create_client(&["--id", "rotating", "--scope", "a"]);
     let (stop, validated) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         let validators: Vec<_> = (0..4)
-            .map(|_| scope.spawn(|| validate(server.connect(), &client, &stop, &validated)))
+            .map(|_| scope.spawn(|| validate(Connection::to(&server), &client, &stop, &validated)))
             .collect();
         std::thread::sleep(Duration::from_secs(seconds as u64));
         stop.store(true, Ordering::Relaxed);
@@ -45,7 +43,7 @@ fn no_validation_fails_while_keys_rotate() {
 /// Issues and validates, here and at the server; the keys that signed.
 fn validate(
     mut connection: Connection,
-    client: &Client,
+    client: &TestClient,
     stop: &AtomicBool,
     validated: &AtomicUsize,
 ) -> Vec<String> {
