@@ -54,6 +54,8 @@ impl<C: DeserializeOwned> Verifier<C> {
         for (token, result) in tokens.iter().zip(&mut results) {
             if inner.is_worth_a_refresh(result) {
                 *result = self.verify(token);
+            } else {
+                inner.validations.count_result(result);
             }
         }
         results

@@ -135,7 +135,7 @@ impl<C: DeserializeOwned> VerifierBuilder<Ready, C> {
                 .clock
                 .unwrap_or_else(|| Arc::new(crate::client::SystemClock::default())),
             #[cfg(feature = "client")]
-            counters: crate::client::stats::ResultCounters::default(),
+            validations: crate::client::stats::Validations::default(),
         };
         Ok(Verifier {
             inner: Arc::new(inner),

@@ -33,7 +33,7 @@ pub(crate) struct Inner<C> {
     #[cfg(feature = "client")]
     pub(crate) clock: Arc<dyn crate::client::Clock>,
     #[cfg(feature = "client")]
-    pub(crate) counters: crate::client::stats::ResultCounters,
+    pub(crate) validations: crate::client::stats::Validations,
 }
 
 /// Where an issuer's keys are.

@@ -38,24 +38,54 @@ impl SourceStats {
     }
 }
 
+/// Upper bounds of the buckets of durations, in seconds as Prometheus writes them, and in
+/// microseconds.
+const BUCKETS: [(&str, u64); 9] = [
+    ("0.000025", 25),
+    ("0.00005", 50),
+    ("0.0001", 100),
+    ("0.00025", 250),
+    ("0.001", 1_000),
+    ("0.005", 5_000),
+    ("0.025", 25_000),
+    ("0.1", 100_000),
+    ("1", 1_000_000),
+];
+
+/// A histogram of durations.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DurationStats {
+    /// How many were measured.
+    pub count: u64,
+    /// All of them together.
+    pub sum: Duration,
+    /// How many fell into each bucket and none below it.
+    buckets: [u64; BUCKETS.len()],
+}
+
 /// What a verifier has done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
     /// Tokens by result: `valid`, or the code of the error; only results that occurred.
     pub results: Vec<(&'static str, u64)>,
+    /// How long validations took, waiting for keys included; those in batches are not measured.
+    pub durations: DurationStats,
     /// Each source of keys, in the order of the issuers; fixed keys have none.
     pub sources: Vec<SourceStats>,
 }
 
 impl Stats {
-    /// Prometheus text: `token_validation_total`, `jwks_fetch_total` and the caches' figures.
+    /// Prometheus text: `token_validation_total`, `token_validation_duration_seconds`,
+    /// `jwks_fetch_total` and the caches' figures.
     #[must_use]
     pub fn to_prometheus(&self) -> String {
         let mut out = String::from("# TYPE token_validation_total counter\n");
         for (result, count) in &self.results {
             let _ = writeln!(out, "token_validation_total{{result=\"{result}\"}} {count}");
         }
+        self.write_durations(&mut out);
         let sum = |of: fn(&SourceStats) -> u64| self.sources.iter().map(of).sum::<u64>();
         let _ = writeln!(
             out,
@@ -72,6 +102,29 @@ impl Stats {
             sum(|s| s.misses)
         );
         out
+    }
+}
+
+impl Stats {
+    fn write_durations(&self, out: &mut String) {
+        const NAME: &str = "token_validation_duration_seconds";
+        let DurationStats {
+            count,
+            sum,
+            buckets,
+        } = self.durations;
+        let _ = writeln!(out, "# TYPE {NAME} histogram");
+        let mut below = 0;
+        for ((bound, _), own) in BUCKETS.iter().zip(buckets) {
+            below += own;
+            let _ = writeln!(out, "{NAME}_bucket{{le=\"{bound}\"}} {below}");
+        }
+        let _ = writeln!(out, "{NAME}_bucket{{le=\"+Inf\"}} {count}");
+        let _ = writeln!(
+            out,
+            "{NAME}_sum {}\n{NAME}_count {count}",
+            sum.as_secs_f64()
+        );
     }
 }
 
@@ -97,25 +150,59 @@ const RESULTS: [&str; 18] = [
     "keys_unavailable",
 ];
 
-/// Counts results without a lock.
+/// Counts results and their durations without a lock.
 #[derive(Default)]
-pub(crate) struct ResultCounters([AtomicU64; RESULTS.len()]);
+pub(crate) struct Validations {
+    results: [AtomicU64; RESULTS.len()],
+    buckets: [AtomicU64; BUCKETS.len()],
+    count: AtomicU64,
+    sum_nanos: AtomicU64,
+}
 
-impl ResultCounters {
-    pub(crate) fn count<T>(&self, result: &Result<T, Error>) {
+impl Validations {
+    pub(crate) fn count_result<T>(&self, result: &Result<T, Error>) {
         let word = result.as_ref().map_or_else(Error::code, |_| "valid");
         let position = RESULTS.iter().position(|known| *known == word);
-        if let Some(counter) = position.and_then(|position| self.0.get(position)) {
-            counter.fetch_add(1, Ordering::Relaxed);
-        }
+        increase(&self.results, position);
     }
 
-    pub(crate) fn read(&self) -> Vec<(&'static str, u64)> {
-        let counts = self.0.iter().map(|counter| counter.load(Ordering::Relaxed));
+    pub(crate) fn count_duration(&self, took: Duration) {
+        let position = BUCKETS
+            .iter()
+            .position(|(_, micros)| took <= Duration::from_micros(*micros));
+        increase(&self.buckets, position);
+        self.count.fetch_add(1, Ordering::Relaxed);
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.sum_nanos.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    pub(crate) fn results(&self) -> Vec<(&'static str, u64)> {
+        let counts = self
+            .results
+            .iter()
+            .map(|counter| counter.load(Ordering::Relaxed));
         RESULTS
             .into_iter()
             .zip(counts)
             .filter(|(_, count)| *count > 0)
             .collect()
+    }
+
+    pub(crate) fn durations(&self) -> DurationStats {
+        DurationStats {
+            count: self.count.load(Ordering::Relaxed),
+            sum: Duration::from_nanos(self.sum_nanos.load(Ordering::Relaxed)),
+            buckets: std::array::from_fn(|position| {
+                self.buckets
+                    .get(position)
+                    .map_or(0, |counter| counter.load(Ordering::Relaxed))
+            }),
+        }
+    }
+}
+
+fn increase(counters: &[AtomicU64], position: Option<usize>) {
+    if let Some(counter) = position.and_then(|position| counters.get(position)) {
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
@@ -59,6 +60,8 @@ impl<C: DeserializeOwned> Verifier<C> {
         for (token, result) in tokens.iter().zip(&mut results) {
             if self.inner.is_worth_a_refresh(result) {
                 *result = self.verify(token).await;
+            } else {
+                self.inner.validations.count_result(result);
             }
         }
         results
@@ -129,7 +132,8 @@ impl<C> Verifier<C> {
     pub fn stats(&self) -> Stats {
         let sources = self.inner.sources().map(|source| source.stats()).collect();
         Stats {
-            results: self.inner.counters.read(),
+            results: self.inner.validations.results(),
+            durations: self.inner.validations.durations(),
             sources,
         }
     }
@@ -163,10 +167,10 @@ impl<C: DeserializeOwned> Inner<C> {
         token_type: &TokenType,
         binding: Binding,
     ) -> Result<VerifiedToken<C>, Error> {
-        let mut progress = Progress::default();
+        let (mut progress, started) = (Progress::default(), self.clock.elapsed());
         loop {
             match self.step(token, token_type, binding, &mut progress) {
-                Step::Done(result) => return result,
+                Step::Done(result) => return self.counted(result, started),
                 Step::Wait(flight) => flight.landing().await,
             }
         }
@@ -178,10 +182,10 @@ impl<C: DeserializeOwned> Inner<C> {
         token_type: &TokenType,
         binding: Binding,
     ) -> Result<VerifiedToken<C>, Error> {
-        let mut progress = Progress::default();
+        let (mut progress, started) = (Progress::default(), self.clock.elapsed());
         loop {
             match self.step(token, token_type, binding, &mut progress) {
-                Step::Done(result) => return result,
+                Step::Done(result) => return self.counted(result, started),
                 Step::Wait(flight) => flight.wait(),
             }
         }
@@ -201,13 +205,19 @@ impl<C: DeserializeOwned> Inner<C> {
             now: self.clock.now(),
             binding,
         };
-        let step = self
-            .try_step(token, circumstances, progress)
-            .unwrap_or_else(|error| Step::Done(Err(error)));
-        if let Step::Done(result) = &step {
-            self.counters.count(result);
-        }
-        step
+        let step = self.try_step(token, circumstances, progress);
+        step.unwrap_or_else(|error| Step::Done(Err(error)))
+    }
+
+    fn counted(
+        &self,
+        result: Result<VerifiedToken<C>, Error>,
+        started: Duration,
+    ) -> Result<VerifiedToken<C>, Error> {
+        self.validations.count_result(&result);
+        self.validations
+            .count_duration(self.clock.elapsed().saturating_sub(started));
+        result
     }
 
     fn try_step(
