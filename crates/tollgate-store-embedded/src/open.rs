@@ -47,7 +47,17 @@ pub(crate) struct Opened {
 /// Keeps other processes out. The operating system takes it back when the process ends, however
 /// that happens.
 #[derive(Debug)]
-pub(crate) struct DirectoryLock(#[expect(dead_code, reason = "locked while it is open")] File);
+pub(crate) struct DirectoryLock(File);
+
+impl Drop for DirectoryLock {
+    fn drop(&mut self) {
+        // Closing the file does not do: a child that was forked and has not yet become another
+        // program shares it, and would keep the lock until it does.
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "the directory is unlocked when the process ends");
+        }
+    }
+}
 
 pub(crate) fn open(config: &EmbeddedConfig) -> Result<Opened, OpenError> {
     fs::create_dir_all(&config.path)?;
