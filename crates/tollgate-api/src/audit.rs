@@ -43,12 +43,19 @@ pub trait AuditSink: Send + Sync + 'static {
     /// Whether anybody listens; events need not be made otherwise.
     fn is_enabled(&self) -> bool;
 
+    /// Whether the events of what is about to be done will be taken.
+    ///
+    /// # Errors
+    ///
+    /// When they may not be. The caller then refuses the request before anything is done: an
+    /// operation that the log missed would be worse than one that did not happen.
+    fn check(&self) -> Result<(), AuditUnavailable>;
+
     /// Takes an event, without waiting for the disk.
     ///
     /// # Errors
     ///
-    /// When it cannot be taken. The caller then refuses the request: an operation that the log
-    /// missed would be worse than one that did not happen.
+    /// When it cannot be taken although the check before said so; what it speaks of is done.
     fn record(&self, event: &AuditEvent<'_>) -> Result<(), AuditUnavailable>;
 }
 
@@ -59,6 +66,10 @@ pub struct NoAudit;
 impl AuditSink for NoAudit {
     fn is_enabled(&self) -> bool {
         false
+    }
+
+    fn check(&self) -> Result<(), AuditUnavailable> {
+        Ok(())
     }
 
     fn record(&self, _event: &AuditEvent<'_>) -> Result<(), AuditUnavailable> {

@@ -105,14 +105,11 @@ impl<'a> Call<'a> {
             .eq_ignore_ascii_case(expected.as_bytes())
     }
 
-    /// Tells the audit log, if there is one.
-    pub(crate) fn audit<'b, S: Store>(
-        &self,
-        api: &Api<S>,
-        event: impl FnOnce() -> Audited<'b>,
-    ) -> Result<(), Refusal> {
+    /// Tells the audit log, if there is one, of what was done. Whether it listens was asked before
+    /// anything was; if it fails since, what is done stays done.
+    pub(crate) fn audit<'b, S: Store>(&self, api: &Api<S>, event: impl FnOnce() -> Audited<'b>) {
         if !api.audit.is_enabled() {
-            return Ok(());
+            return;
         }
         let Audited {
             event,
@@ -121,7 +118,7 @@ impl<'a> Call<'a> {
             target,
             token_id,
         } = event();
-        api.audit.record(&AuditEvent {
+        let told = api.audit.record(&AuditEvent {
             time: self.context.now.wall,
             event,
             outcome,
@@ -130,8 +127,10 @@ impl<'a> Call<'a> {
             token_id,
             request_id: self.request_id.as_str(),
             ip: self.ip,
-        })?;
-        Ok(())
+        });
+        if let Err(error) = told {
+            tracing::error!(%error, event, "not audited");
+        }
     }
 }
 

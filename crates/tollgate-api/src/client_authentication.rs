@@ -52,7 +52,8 @@ impl<S: Store> Api<S> {
         body: &BodyCredentials<'_>,
         call: &mut Call<'_>,
     ) -> Result<Arc<Client>, Refusal> {
-        self.limits.check_failures(call.ip)?;
+        self.audit.check()?;
+        self.limits.check_failures(call.ip, &mut call.closest)?;
         let named = body.client_id.as_deref();
         let client = match credentials(call, body)? {
             // Malformed credentials are a failure to authenticate like any other.
@@ -69,20 +70,21 @@ impl<S: Store> Api<S> {
             Err(AuthenticationError::Broken(error)) => Err(error.into()),
             Err(error) => {
                 let named = attempted_client(call, named);
+                let named = named.as_ref().map(ClientId::as_str);
                 self.limits
-                    .note_failure(call.ip, named.as_ref().map(ClientId::as_str))?;
-                self.audit_failure(call)?;
+                    .note_failure(call.ip, named, &mut call.closest)?;
+                self.audit_failure(call);
                 Err(error.into())
             }
         }
     }
 
-    fn audit_failure(&self, call: &Call<'_>) -> Result<(), Refusal> {
+    fn audit_failure(&self, call: &Call<'_>) {
         call.audit(self, || Audited {
             event: "client.authenticated",
             outcome: "invalid_client",
             ..Audited::default()
-        })
+        });
     }
 }
 

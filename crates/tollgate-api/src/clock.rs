@@ -5,26 +5,29 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use tollgate_protocol::{Now, UnixMillis};
 
-/// Reads the wall clock and remembers the latest that it ever read.
+/// Reads the wall clock, and beside it keeps one that never runs back.
 ///
 /// # Security
 ///
 /// What has expired must not come back to life because somebody set the clock back, so decisions
-/// use [`Now::steady`], which never runs backwards while the process lives.
+/// use [`Now::steady`]: the latest that the wall clock ever said, and the time passed since by a
+/// clock that nobody sets.
 #[derive(Clone, Debug)]
 pub struct Clock {
     source: Source,
-    latest: Arc<AtomicU64>,
+    /// The most that the wall clock was ever ahead of the monotonic one, in milliseconds.
+    ahead: Arc<AtomicU64>,
 }
 
 #[derive(Clone, Debug)]
 enum Source {
-    System,
+    /// The machine's clocks; the monotonic one counts from here.
+    System(Instant),
     Manual(Arc<AtomicU64>),
 }
 
@@ -33,8 +36,8 @@ impl Clock {
     #[must_use]
     pub fn system() -> Self {
         Self {
-            source: Source::System,
-            latest: Arc::default(),
+            source: Source::System(Instant::now()),
+            ahead: Arc::default(),
         }
     }
 
@@ -43,27 +46,33 @@ impl Clock {
     pub fn manual(millis: Arc<AtomicU64>) -> Self {
         Self {
             source: Source::Manual(millis),
-            latest: Arc::default(),
+            ahead: Arc::default(),
         }
+    }
+
+    /// The clock, never behind `latest`: what an earlier process saw.
+    #[must_use]
+    pub fn not_before(self, latest: UnixMillis) -> Self {
+        self.ahead.fetch_max(latest.0, Ordering::Relaxed);
+        self
     }
 
     /// The time.
     #[must_use]
     pub fn now(&self) -> Now {
-        let wall = match &self.source {
-            Source::System => system_millis(),
-            Source::Manual(millis) => millis.load(Ordering::Relaxed),
+        let (wall, passed) = match &self.source {
+            Source::System(start) => (system_millis(), millis(start.elapsed())),
+            Source::Manual(millis) => (millis.load(Ordering::Relaxed), 0),
         };
-        // Written once a millisecond at the most, so that the threads share the cache line.
-        let latest = self.latest.load(Ordering::Relaxed);
-        let steady = if wall > latest {
-            self.latest.fetch_max(wall, Ordering::Relaxed).max(wall)
-        } else {
-            latest
-        };
+        // Written when the wall clock gained on the monotonic one, which is seldom.
+        let ahead = wall.saturating_sub(passed);
+        let mut most = self.ahead.load(Ordering::Relaxed);
+        if ahead > most {
+            most = self.ahead.fetch_max(ahead, Ordering::Relaxed).max(ahead);
+        }
         Now {
             wall: UnixMillis(wall),
-            steady: UnixMillis(steady),
+            steady: UnixMillis(most.saturating_add(passed)),
         }
     }
 
@@ -80,10 +89,13 @@ impl Clock {
     reason = "the one place that reads the time of day"
 )]
 fn system_millis() -> u64 {
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since_epoch.map_or(0, |duration| {
-        u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-    })
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, millis)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -105,5 +117,14 @@ mod tests {
             );
             assert_eq!(clock.set_back_by(), Duration::from_millis(steady - wall));
         }
+    }
+
+    #[test]
+    fn the_steady_clock_begins_where_an_earlier_process_stopped() {
+        let hand = Arc::new(AtomicU64::new(5000));
+        let clock = Clock::manual(hand).not_before(UnixMillis(7000));
+        assert_eq!(clock.now().steady, UnixMillis(7000));
+        let clock = Clock::system().not_before(UnixMillis(7000));
+        assert!(clock.now().steady >= clock.now().wall);
     }
 }

@@ -27,6 +27,7 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 pub struct Limits {
     rules: Vec<Rule>,
     failures: KeyedLimiter<u128>,
+    failures_name: PolicyName,
     /// Turns names into keys that nobody outside can make collide.
     hashers: [RandomState; 2],
     /// Where the monotonic clock of the limiters begins.
@@ -122,6 +123,7 @@ impl Limits {
                 keys_max,
                 RandomState::new(),
             ),
+            failures_name: PolicyName::new(FAILURES)?,
             hashers: [RandomState::new(), RandomState::new()],
             start: Instant::now(),
             decisions,
@@ -162,20 +164,30 @@ impl Limits {
     }
 
     /// Whether `ip` has failed so often that it is not listened to.
-    pub(crate) fn check_failures(&self, ip: IpAddr) -> Result<(), Limited> {
-        self.borne(&self.failures.peek(&ip_key(ip), self.now_nanos()))
+    pub(crate) fn check_failures(
+        &self,
+        ip: IpAddr,
+        closest: &mut Option<Closest>,
+    ) -> Result<(), Limited> {
+        self.borne(&self.failures.peek(&ip_key(ip), self.now_nanos()), closest)
     }
 
     /// Counts a failure against the address and the client that was named. Once the client's share
     /// is used up too, failures are answered like any other excess; the right secret still counts,
     /// or anyone who knows a client's name could lock it out.
-    pub(crate) fn note_failure(&self, ip: IpAddr, client: Option<&str>) -> Result<(), Limited> {
+    pub(crate) fn note_failure(
+        &self,
+        ip: IpAddr,
+        client: Option<&str>,
+        closest: &mut Option<Closest>,
+    ) -> Result<(), Limited> {
         let now = self.now_nanos();
         let by_ip = self.failures.charge(&ip_key(ip), 1, now);
         let by_client = client.map(|id| self.failures.charge(&self.named(id), 1, now));
-        by_client
-            .map_or(Ok(()), |decision| self.borne(&decision))
-            .and_then(|()| self.borne(&by_ip))
+        if let Some(decision) = by_client {
+            self.borne(&decision, closest)?;
+        }
+        self.borne(&by_ip, closest)
     }
 
     /// What each rule did so far.
@@ -195,14 +207,25 @@ impl Limits {
         self.rules.iter().enumerate().map(statistics).collect()
     }
 
-    fn borne(&self, decision: &Decision) -> Result<(), Limited> {
+    fn borne(&self, decision: &Decision, closest: &mut Option<Closest>) -> Result<(), Limited> {
         let denied = decision.retry_after_seconds();
         self.decisions
             .increment([self.rules.len(), usize::from(denied.is_some())]);
-        denied.map_or(Ok(()), |retry_after_seconds| {
-            Err(Limited {
-                retry_after_seconds,
-            })
+        let Some(retry_after_seconds) = denied else {
+            return Ok(());
+        };
+        let name = &self.failures_name;
+        let limit = HeaderValue::try_from(name.rate_limit(decision));
+        let policy = HeaderValue::try_from(name.rate_limit_policy(self.failures.quota()));
+        if let (Ok(limit), Ok(policy)) = (limit, policy) {
+            *closest = Some(Closest {
+                limit,
+                policy,
+                remaining: 0,
+            });
+        }
+        Err(Limited {
+            retry_after_seconds,
         })
     }
 

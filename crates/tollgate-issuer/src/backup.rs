@@ -101,6 +101,12 @@ impl<S: Store> Issuer<S> {
         later.now.steady = later.now.steady.max(latest);
         let cut = self.cut(CutScope::All, &later);
         let issued_up_to = cut.issued_up_to;
+        // A client assertion that was used since the backup stays used: no cut covers those.
+        let now = context.now.steady.to_seconds();
+        let present = self.store.export(now).await?;
+        snapshot.assertions.extend(present.assertions);
+        snapshot.assertions.sort_unstable();
+        snapshot.assertions.dedup();
         let import = async |ring: KeyRing| {
             snapshot.key_ring = carry_revocations(snapshot.key_ring, &ring);
             self.store.import(snapshot, cut).await

@@ -279,6 +279,10 @@ impl<S: Store> Issuer<S> {
             return None;
         }
         let jti = Jti::parse(&claims.jti).ok()?;
+        // By the clock that never runs back, which the jti was dated by: `iat` and `exp` are of the
+        // wall clock, which may have been set back when the token was issued.
+        let life = claims.exp.since(claims.iat);
+        let expires_at = jti.issued_at().to_seconds().plus(life);
         Some(VerifiedJwt {
             kid: key.kid.clone(),
             key: jti.key,
@@ -291,7 +295,7 @@ impl<S: Store> Issuer<S> {
                 scope: claims.scope,
                 audience: Resources::from(claims.aud),
                 issued_at: jti.issued_at(),
-                expires_at: claims.exp,
+                expires_at,
                 data: None,
             }),
         })

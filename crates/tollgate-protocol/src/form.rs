@@ -30,8 +30,8 @@ pub enum FormError {
     /// The parameter is not valid percent-encoded UTF-8.
     #[error("parameter '{0}' is not valid percent-encoded UTF-8")]
     Encoding(&'static str),
-    /// A parameter name is percent-encoded, which no registered name needs.
-    #[error("a parameter name has characters that no parameter name has")]
+    /// A parameter name is percent-encoded although it has only letters and `_`.
+    #[error("a parameter name is percent-encoded without need")]
     Name,
     /// More than [`Form::PAIRS_MAX`] parameters.
     #[error("more than {} parameters", Form::PAIRS_MAX)]
@@ -49,8 +49,9 @@ impl<'a> Form<'a> {
     ///
     /// # Errors
     ///
-    /// When there are too many parameters or a name is percent-encoded. Encoded names are refused
-    /// so that `client%5Fid` cannot slip past a proxy that looks for `client_id`.
+    /// When there are too many parameters, or a name is encoded that need not be: `client%5Fid`
+    /// must not slip past a proxy that looks for `client_id`. Other encoded names are none that
+    /// anybody knows, and are ignored (RFC 6749 §3.2).
     pub fn parse(body: &'a [u8]) -> Result<Self, FormError> {
         let mut pairs = Vec::with_capacity(8);
         let mut rest = body;
@@ -64,7 +65,10 @@ impl<'a> Form<'a> {
             let split = memchr::memchr(b'=', pair).unwrap_or(pair.len());
             let (name, value) = pair.split_at(split);
             if memchr::memchr2(b'%', b'+', name).is_some() {
-                return Err(FormError::Name);
+                if hides_a_known_name(name) {
+                    return Err(FormError::Name);
+                }
+                continue;
             }
             if pairs.len() == Self::PAIRS_MAX {
                 return Err(FormError::TooMany);
@@ -126,6 +130,14 @@ impl<'a> Form<'a> {
         kept.collect::<Result<_, _>>()
             .map_err(|NotEncoded| FormError::Encoding(name))
     }
+}
+
+/// Whether an encoded name decodes to one such as the registered names are, or to nothing.
+fn hides_a_known_name(encoded: &[u8]) -> bool {
+    decode_component(encoded).is_ok_and(|name| {
+        name.bytes()
+            .all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+    })
 }
 
 /// The bytes are not percent-encoded UTF-8.
@@ -213,6 +225,8 @@ mod tests {
             );
         }
         assert_eq!(Form::parse(b"client%5Fid=a").err(), Some(FormError::Name));
+        let ignored = Form::parse(b"x%5B0%5D=1&a=2&%zz=3").unwrap();
+        assert_eq!(ignored.value("a").unwrap().as_deref(), Some("2"));
         let many = "a=1&".repeat(Form::PAIRS_MAX + 1);
         assert_eq!(Form::parse(many.as_bytes()).err(), Some(FormError::TooMany));
         let form = Form::parse(b"x=1&resource=a&resource=b&x=").unwrap();

@@ -90,35 +90,57 @@ impl Sweep<'_> {
     fn look(&self) -> Result<(Vec<Found>, Option<Vec<u8>>), StoreError> {
         let generation = self.engine.index.read().generation;
         let mut found = Vec::new();
+        // A damaged row is counted and left: it must not keep what comes after it from going.
+        let mut see = |dead: Result<Option<Found>, codec::Damaged>| {
+            match dead {
+                Ok(dead) => found.extend(dead),
+                Err(codec::Damaged) => self.engine.stats.corrupt(),
+            }
+            Ok(())
+        };
         let next = match &*self.position {
             Position::Tokens(from) => scan::piece(&self.engine.tokens, from, |row_key, row| {
-                let (own, key) = keys::parse_token(row_key).ok_or(codec::Damaged)?;
-                let leftover = own < generation;
-                if leftover || TokenRow::read(row_key, row)?.expires_at <= self.now {
-                    let row = DeadRow::Token(own, key);
-                    found.push(Found {
-                        row_key: row_key.to_vec(),
-                        row,
-                        leftover,
-                    });
-                }
-                Ok(())
+                see(self.dead_token(generation, row_key, row))
             }),
             Position::Marks(from) => scan::piece(&self.engine.marks, from, |row_key, row| {
-                let (kind, own, key) = keys::parse_mark(row_key).ok_or(codec::Damaged)?;
-                let leftover = own < generation;
-                if leftover || codec::read_number_row(row_key, row)? <= self.now.0 {
-                    let row = DeadRow::Mark(kind, own, key);
-                    found.push(Found {
-                        row_key: row_key.to_vec(),
-                        row,
-                        leftover,
-                    });
-                }
-                Ok(())
+                see(self.dead_mark(generation, row_key, row))
             }),
         }?;
         Ok((found, next))
+    }
+
+    fn dead_token(
+        &self,
+        generation: keys::Generation,
+        row_key: &[u8],
+        row: &[u8],
+    ) -> Result<Option<Found>, codec::Damaged> {
+        let (own, key) = keys::parse_token(row_key).ok_or(codec::Damaged)?;
+        let leftover = own < generation;
+        let is_dead = leftover || TokenRow::read(row_key, row)?.expires_at <= self.now;
+        let row = DeadRow::Token(own, key);
+        Ok(is_dead.then(|| Found {
+            row_key: row_key.to_vec(),
+            row,
+            leftover,
+        }))
+    }
+
+    fn dead_mark(
+        &self,
+        generation: keys::Generation,
+        row_key: &[u8],
+        row: &[u8],
+    ) -> Result<Option<Found>, codec::Damaged> {
+        let (kind, own, key) = keys::parse_mark(row_key).ok_or(codec::Damaged)?;
+        let leftover = own < generation;
+        let is_dead = leftover || codec::read_number_row(row_key, row)? <= self.now.0;
+        let row = DeadRow::Mark(kind, own, key);
+        Ok(is_dead.then(|| Found {
+            row_key: row_key.to_vec(),
+            row,
+            leftover,
+        }))
     }
 
     fn remove(&self, found: &[Found]) -> Result<(), StoreError> {

@@ -38,7 +38,8 @@ impl TrustedProxies {
     ///
     /// # Security
     /// Hops are read from the right, each vouched for by the one after it, and the first that is
-    /// not trusted is the client: anything further left is the client's own claim.
+    /// not trusted is the client: anything further left is the client's own claim. When `Forwarded`
+    /// and `X-Forwarded-For` name different clients, neither is believed.
     pub(crate) fn resolve(&self, peer: IpAddr, headers: &HeaderMap) -> Option<Box<Origin>> {
         if self.0.is_empty() || !self.contains(peer) {
             return None;
@@ -48,8 +49,15 @@ impl TrustedProxies {
             scheme: None,
             host: None,
         };
+        let peer = origin.clone();
         if headers.contains_key(&FORWARDED) {
             self.follow_forwarded(headers, &mut origin);
+            let mut other = peer.clone();
+            self.follow_x_forwarded(headers, &mut other);
+            // A proxy writes one of the two and may pass on the other as its client sent it.
+            if headers.contains_key(&X_FORWARDED_FOR) && other.ip != origin.ip {
+                origin = peer;
+            }
         } else {
             self.follow_x_forwarded(headers, &mut origin);
         }

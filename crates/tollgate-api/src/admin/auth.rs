@@ -77,6 +77,9 @@ pub(super) async fn require_token<S: Store>(
     let refused = match (headers.next(), headers.next()) {
         (Some(header), None) => match BearerToken::parse(header.as_bytes()) {
             Ok(token) if state.parts.token.is(token.expose()) => {
+                if !request.method().is_safe() {
+                    state.api.audit.check()?;
+                }
                 return Ok(next.run(request).await);
             }
             _ => Failure::wrong_token(),
@@ -86,6 +89,6 @@ pub(super) async fn require_token<S: Store>(
     };
     // Whoever has the right token is always heard. The others are noted in the audit log, but
     // must not be able to fill it.
-    state.api.limits.note_failure(origin.ip, None)?;
+    state.api.limits.note_failure(origin.ip, None, &mut None)?;
     state.audited(&origin, Note::new("admin.refused"), Err(refused))
 }

@@ -72,7 +72,7 @@ impl<S: Store> AdminState<S> {
     ) -> Result<T, Failure> {
         let done = done.map_err(Into::into);
         if self.api.audit.is_enabled() {
-            self.api.audit.record(&AuditEvent {
+            let told = self.api.audit.record(&AuditEvent {
                 time: self.api.clock.now().wall,
                 event: note.event,
                 outcome: done.as_ref().map_or_else(Failure::code, |_| "ok"),
@@ -81,7 +81,10 @@ impl<S: Store> AdminState<S> {
                 token_id: note.token_id,
                 request_id: origin.request_id(),
                 ip: origin.ip,
-            })?;
+            });
+            if let Err(error) = told {
+                tracing::error!(%error, event = note.event, "not audited");
+            }
         }
         done
     }

@@ -75,7 +75,7 @@ pub(crate) async fn answer<S: Store>(
         client_id: Some(client_id),
         token_id: Some(issued.key.to_string()),
         ..Audited::default()
-    })?;
+    });
     Ok(respond::token(&OneTimeResponse {
         token: &issued.token,
         token_type: "one_time",

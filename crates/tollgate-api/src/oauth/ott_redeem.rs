@@ -47,7 +47,7 @@ pub(crate) async fn answer<S: Store>(
 
     let outcome = api.issuer.redeem(&client, &token, &call.context).await;
     api.metrics.operation(Operation::Redeem, call.started);
-    note(api, call, Some(client.record().id.as_str()), &outcome)?;
+    note(api, call, Some(client.record().id.as_str()), &outcome);
     let redeemed = outcome?;
     let data = redeemed
         .record
@@ -71,7 +71,7 @@ pub(super) fn note<S: Store>(
     call: &Call<'_>,
     client_id: Option<&str>,
     outcome: &Result<RedeemedToken, RedeemError>,
-) -> Result<(), Refusal> {
+) {
     let (outcome, key): (_, Option<TokenKey>) = match outcome {
         Ok(redeemed) => ("ok", Some(redeemed.key)),
         Err(RedeemError::AlreadyConsumed(key)) => ("already_consumed", Some(*key)),
@@ -85,5 +85,5 @@ pub(super) fn note<S: Store>(
         client_id,
         token_id: key.map(|key| key.to_string()),
         ..Audited::default()
-    })
+    });
 }

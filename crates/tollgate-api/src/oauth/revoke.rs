@@ -49,7 +49,7 @@ pub(crate) async fn answer<S: Store>(
         .into_iter()
         .next()
         .unwrap_or((None, Revoked::AlreadyDead));
-    note(api, call, client.record().id.as_str(), key, outcome)?;
+    note(api, call, client.record().id.as_str(), key, outcome);
     api.metrics.operation(Operation::Revoke, call.started);
     match outcome {
         Revoked::Revoked | Revoked::AlreadyDead => Ok(respond::json(StatusCode::OK, &Empty {})),
@@ -71,7 +71,7 @@ pub(super) fn note<S: Store>(
     client_id: &str,
     key: Option<TokenKey>,
     outcome: Revoked,
-) -> Result<(), Refusal> {
+) {
     if outcome == Revoked::Revoked {
         api.metrics.revoked();
     }
@@ -85,5 +85,5 @@ pub(super) fn note<S: Store>(
         client_id: Some(client_id),
         token_id: key.map(|key| key.to_string()),
         ..Audited::default()
-    })
+    });
 }

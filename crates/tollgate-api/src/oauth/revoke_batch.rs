@@ -56,7 +56,7 @@ pub(crate) async fn answer<S: Store>(
         .revoke(&batch.tokens(), &revoker, &call.context)
         .await?;
     for (key, outcome) in &outcomes {
-        note(api, call, client.record().id.as_str(), *key, *outcome)?;
+        note(api, call, client.record().id.as_str(), *key, *outcome);
     }
     let results = outcomes
         .into_iter()

@@ -118,6 +118,9 @@ pub enum ConfigError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A rule's name cannot stand in a header.
+    #[error(transparent)]
+    Name(#[from] tollgate_limit::PolicyNameError),
     /// A bound is out of range.
     #[error(transparent)]
     Quota(#[from] tollgate_limit::QuotaError),

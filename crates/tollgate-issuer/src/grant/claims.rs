@@ -95,6 +95,7 @@ pub(crate) struct AccessClaims {
     pub(crate) aud: Audience,
     #[serde(default)]
     pub(crate) scope: Scope,
+    pub(crate) iat: UnixSeconds,
     pub(crate) exp: UnixSeconds,
     pub(crate) jti: String,
 }

@@ -84,7 +84,9 @@ fn relink(keys: &mut [StoredKey], algorithm: &str, keep: Duration, now: UnixSeco
     let mut successor: Option<UnixSeconds> = None;
     for key in current.into_iter().rev() {
         key.retired_at = successor;
-        key.gone_at = successor.map(|retired_at| retired_at.plus(keep));
+        // Never earlier than said before: life times may have become shorter, tokens have not.
+        let said = key.gone_at;
+        key.gone_at = successor.map(|retired_at| retired_at.plus(keep)).max(said);
         successor = Some(key.signs_from);
     }
 }

@@ -7,7 +7,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::JoinHandle,
@@ -34,6 +34,8 @@ const BATCH_MAX: usize = 4096;
 pub(crate) struct AuditLog {
     queue: SyncSender<Message>,
     has_failed: Arc<AtomicBool>,
+    /// How many wait; half of the queue is kept for what was let begin.
+    queued: Arc<AtomicUsize>,
 }
 
 /// The thread that writes; joined at the end, so that nothing taken is lost.
@@ -66,14 +68,17 @@ impl AuditLog {
         let (queue, events) = sync_channel(QUEUE_MAX);
         let has_failed = Arc::new(AtomicBool::new(false));
         let failed = Arc::clone(&has_failed);
+        let queued = Arc::<AtomicUsize>::default();
+        let waiting = Arc::clone(&queued);
         let thread = std::thread::Builder::new()
             .name("audit".to_owned())
-            .spawn(move || write(file, last, &events, &failed))
+            .spawn(move || write(file, last, &events, (&failed, &waiting)))
             .context("failed to start the audit thread")?;
         Ok((
             Self {
                 queue: queue.clone(),
                 has_failed,
+                queued,
             },
             Writer(queue, thread),
         ))
@@ -92,14 +97,24 @@ impl AuditSink for AuditLog {
         true
     }
 
+    fn check(&self) -> Result<(), AuditUnavailable> {
+        if self.is_writable() && self.queued.load(Ordering::Relaxed) < QUEUE_MAX / 2 {
+            Ok(())
+        } else {
+            Err(AuditUnavailable)
+        }
+    }
+
     fn record(&self, event: &AuditEvent<'_>) -> Result<(), AuditUnavailable> {
         if !self.is_writable() {
             return Err(AuditUnavailable);
         }
         let line = serde_json::to_string(event).map_err(|_| AuditUnavailable)?;
-        self.queue
-            .try_send(Message::Event(line))
-            .map_err(|_| AuditUnavailable)
+        self.queued.fetch_add(1, Ordering::Relaxed);
+        self.queue.try_send(Message::Event(line)).map_err(|_| {
+            self.queued.fetch_sub(1, Ordering::Relaxed);
+            AuditUnavailable
+        })
     }
 }
 
@@ -140,7 +155,12 @@ fn resume(file: &mut File) -> anyhow::Result<LineHash> {
     Ok(chain.last)
 }
 
-fn write(mut file: File, mut last: LineHash, events: &Receiver<Message>, failed: &AtomicBool) {
+fn write(
+    mut file: File,
+    mut last: LineHash,
+    events: &Receiver<Message>,
+    (failed, queued): (&AtomicBool, &AtomicUsize),
+) {
     let mut lines = String::new();
     let mut is_open = true;
     while is_open {
@@ -151,7 +171,10 @@ fn write(mut file: File, mut last: LineHash, events: &Receiver<Message>, failed:
             .take(BATCH_MAX)
         {
             match message {
-                Message::Event(event) => last = append(&mut lines, &last, &event),
+                Message::Event(event) => {
+                    queued.fetch_sub(1, Ordering::Relaxed);
+                    last = append(&mut lines, &last, &event);
+                }
                 Message::Close => is_open = false,
             }
         }

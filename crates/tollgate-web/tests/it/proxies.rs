@@ -42,8 +42,13 @@ const FORWARDED: &[(&str, &str)] = &[
         "127.0.0.1 http -",
     ),
     (
-        "Forwarded: for=192.0.2.1\r\nX-Forwarded-For: 6.6.6.6\r\n",
+        "Forwarded: for=192.0.2.1\r\nX-Forwarded-For: 192.0.2.1\r\n",
         "192.0.2.1 http -",
+    ),
+    (
+        // One of the two is the client's own claim.
+        "Forwarded: for=192.0.2.1\r\nX-Forwarded-For: 6.6.6.6\r\n",
+        "127.0.0.1 http -",
     ),
     (
         "Forwarded: for=\"[2001:db8::1]:80\";proto=https\r\n",

@@ -157,12 +157,15 @@ async fn consume<S: Store>(
     demand: &Demand,
     call: &Call<'_>,
 ) -> Result<std::sync::Arc<TokenRecord>, Failure> {
+    api.audit
+        .check()
+        .map_err(|error| Failure::Refused(error.into()))?;
     let meets = |record: &TokenRecord| demand.check(record).is_ok();
     let outcome = api
         .issuer
         .redeem_as_bearer(token.expose(), meets, &call.context)
         .await;
-    ott_redeem::note(api, call, None, &outcome).map_err(Failure::Refused)?;
+    ott_redeem::note(api, call, None, &outcome);
     match outcome {
         Ok(redeemed) => Ok(redeemed.record),
         Err(RedeemError::Broken(error)) => Err(Failure::Refused(error.into())),

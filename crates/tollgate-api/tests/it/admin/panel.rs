@@ -112,10 +112,14 @@ impl AuditSink for Log {
         true
     }
 
-    fn record(&self, event: &AuditEvent<'_>) -> Result<(), AuditUnavailable> {
+    fn check(&self) -> Result<(), AuditUnavailable> {
         if self.is_full.load(Ordering::Relaxed) {
             return Err(AuditUnavailable);
         }
+        Ok(())
+    }
+
+    fn record(&self, event: &AuditEvent<'_>) -> Result<(), AuditUnavailable> {
         self.lines
             .lock()
             .unwrap()
