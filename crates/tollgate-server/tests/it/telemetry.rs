@@ -4,6 +4,7 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
     thread::JoinHandle,
+    time::{Duration, Instant},
 };
 
 use tollgate_testkit::{Builder, TestServer};
@@ -16,11 +17,22 @@ struct Export {
     body: Vec<u8>,
 }
 
-/// A collector that takes one export.
-fn collector() -> (String, JoinHandle<Export>) {
+/// A collector that takes one export, or nothing when none comes for long.
+fn collector() -> (String, JoinHandle<Option<Export>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let taken = std::thread::spawn(move || take(listener.accept().unwrap().0));
+    let taken = std::thread::spawn(move || {
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(60) {
+            if let Ok((connection, _)) = listener.accept() {
+                connection.set_nonblocking(false).unwrap();
+                return Some(take(connection));
+            }
+            std::thread::yield_now();
+        }
+        None
+    });
     (url, taken)
 }
 
@@ -61,7 +73,7 @@ fn requests_and_what_they_ask_of_the_store_are_exported() {
     let id = answer.header("x-request-id").unwrap().to_owned();
     assert!(server.terminate().success());
     // What is left is sent before the end.
-    let Export { head, body } = taken.join().unwrap();
+    let Export { head, body } = taken.join().unwrap().expect("nothing was exported");
     assert!(head.starts_with("post /v1/traces "), "{head}");
     assert!(
         head.contains("content-type: application/x-protobuf"),
