@@ -193,7 +193,7 @@ impl Source {
     pub(crate) fn look_up(self: &Arc<Self>, has_waited: bool) -> LookUp {
         let now = self.clock.elapsed();
         let Some(snapshot) = self.current.load_full() else {
-            return self.wait_or(has_waited, now, LookUp::Unavailable);
+            return self.wait_or(has_waited, now, None, LookUp::Unavailable);
         };
         if now < snapshot.fresh_until {
             // Who has waited was counted as a miss already.
@@ -202,16 +202,17 @@ impl Source {
             }
             if now >= snapshot.refresh_at {
                 // Ahead of need: nobody waits for this one.
-                self.start(now);
+                self.start(now, Some(&snapshot));
             }
             return LookUp::Ready(snapshot);
         }
+        let seen = Arc::clone(&snapshot);
         let last_resort = if now < snapshot.serves_until {
             LookUp::Ready(snapshot)
         } else {
             LookUp::Unavailable
         };
-        self.wait_or(has_waited, now, last_resort)
+        self.wait_or(has_waited, now, Some(&seen), last_resort)
     }
 
     /// A key was unknown or a signature did not match: the provider may have rotated its keys.
@@ -269,19 +270,31 @@ impl Source {
         }
     }
 
-    fn wait_or(self: &Arc<Self>, has_waited: bool, now: Duration, otherwise: LookUp) -> LookUp {
+    fn wait_or(
+        self: &Arc<Self>,
+        has_waited: bool,
+        now: Duration,
+        seen: Option<&Arc<Snapshot>>,
+        otherwise: LookUp,
+    ) -> LookUp {
         if has_waited {
             return otherwise;
         }
         self.counters.misses.fetch_add(1, Ordering::Relaxed);
-        self.start(now).map_or(otherwise, LookUp::Wait)
+        self.start(now, seen).unwrap_or(otherwise)
     }
 
-    /// Joins the refresh in flight or starts one, unless the last has just failed.
-    fn start(self: &Arc<Self>, now: Duration) -> Option<Flight> {
+    /// Joins the refresh in flight or starts one, unless the last has just failed, or has brought
+    /// newer keys since the caller looked: then another request would be one too many.
+    fn start(self: &Arc<Self>, now: Duration, seen: Option<&Arc<Snapshot>>) -> Option<LookUp> {
         let mut control = self.lock();
         if let Some(flight) = &control.flight {
-            return Some(flight.clone());
+            return Some(LookUp::Wait(flight.clone()));
+        }
+        let current = self.current.load_full();
+        let is_news = |current: &Arc<Snapshot>| seen.is_none_or(|seen| !Arc::ptr_eq(seen, current));
+        if let Some(newer) = current.filter(is_news) {
+            return Some(LookUp::Ready(newer));
         }
         let cool_down = self.settings.cool_down;
         if control
@@ -290,7 +303,7 @@ impl Source {
         {
             return None;
         }
-        self.launch(&mut control)
+        self.launch(&mut control).map(LookUp::Wait)
     }
 
     /// Fetches on a thread of its own: waiters may be futures of any runtime, or threads.
