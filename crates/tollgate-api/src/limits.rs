@@ -182,12 +182,13 @@ impl Limits {
         closest: &mut Option<Closest>,
     ) -> Result<(), Limited> {
         let now = self.now_nanos();
-        let by_ip = self.failures.charge(&ip_key(ip), 1, now);
-        let by_client = client.map(|id| self.failures.charge(&self.named(id), 1, now));
-        if let Some(decision) = by_client {
-            self.borne(&decision, closest)?;
-        }
-        self.borne(&by_ip, closest)
+        self.failures.charge(&ip_key(ip), 1, now);
+        let Some(key) = client.map(|id| self.named(id)) else {
+            return Ok(());
+        };
+        let before = self.failures.peek(&key, now);
+        self.failures.charge(&key, 1, now);
+        self.borne(&before, closest)
     }
 
     /// What each rule did so far.

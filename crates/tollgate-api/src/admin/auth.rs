@@ -89,6 +89,8 @@ pub(super) async fn require_token<S: Store>(
     };
     // Whoever has the right token is always heard. The others are noted in the audit log, but
     // must not be able to fill it.
-    state.api.limits.note_failure(origin.ip, None, &mut None)?;
+    let limits = &state.api.limits;
+    limits.check_failures(origin.ip, &mut None)?;
+    limits.note_failure(origin.ip, None, &mut None)?;
     state.audited(&origin, Note::new("admin.refused"), Err(refused))
 }

@@ -181,7 +181,7 @@ impl<S: Store> Issuer<S> {
             .ok_or(AdminError::NotFound("client"))
     }
 
-    /// Up to `limit` clients ([`PAGE_MAX`] at most) in the order of their identifiers, those after
+    /// Up to `limit` clients ([`PAGE_MAX`] at most, and one more to tell whether there is a next page) in the order of their identifiers, those after
     /// `after`.
     ///
     /// # Errors
@@ -192,7 +192,7 @@ impl<S: Store> Issuer<S> {
         after: Option<ClientId>,
         limit: usize,
     ) -> Result<Vec<Arc<ClientRecord>>, AdminError> {
-        Ok(self.store.clients(after, limit.min(PAGE_MAX)).await?)
+        Ok(self.store.clients(after, limit.min(PAGE_MAX + 1)).await?)
     }
 
     /// Changes a client. Disabling it kills its tokens at once, and enabling it again does not

@@ -1,6 +1,6 @@
 //! The parts of the service, put together: store, issuer, public API, management API, listeners.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use tokio::sync::watch;
@@ -36,6 +36,7 @@ pub(super) struct Assembly {
     config: Config,
     issuer: Arc<Issuer<Backend>>,
     clock: Clock,
+    clock_file: PathBuf,
     public: (Server, Arc<Api<Backend>>),
     admin: (Server, AdminHandler),
     addresses: Addresses,
@@ -89,7 +90,7 @@ impl Assembly {
         )?;
         let addresses = Addresses::of(&public, &admin, &config)?;
 
-        let clock = Clock::system();
+        let clock = Clock::system().not_before(data.noted_time()?);
         let context = Context {
             now: clock.now(),
             entropy: &SystemEntropy,
@@ -131,6 +132,7 @@ impl Assembly {
             config,
             issuer,
             clock,
+            clock_file: data.clock_file(),
             public: (public, api),
             admin: (admin, handler),
             addresses,
@@ -190,7 +192,7 @@ impl Assembly {
                 self.clock.clone(),
                 self.config.cleanup,
             )),
-            tokio::spawn(background::clock(self.clock)),
+            tokio::spawn(background::clock(self.clock, self.clock_file)),
         ];
         let (server, api) = self.public;
         let public = server.run(

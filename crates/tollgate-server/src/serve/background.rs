@@ -1,6 +1,11 @@
 //! What goes on beside the requests: keys age, expired records are removed, the clock is watched.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::time::sleep;
 use tollgate_api::{Clock, SystemEntropy};
@@ -63,11 +68,23 @@ pub(super) async fn cleanup<S: Store>(issuer: Arc<Issuer<S>>, clock: Clock, sett
     }
 }
 
+/// Notes the time for the next process, which must not begin earlier: what has expired would come
+/// back to life. The note replaces the one before in one piece.
+fn note_time(clock: &Clock, file: &Path) {
+    let next = file.with_extension("new");
+    let millis = clock.now().steady.0;
+    let noted = fs::write(&next, format!("{millis}\n")).and_then(|()| fs::rename(&next, file));
+    if let Err(error) = noted {
+        tracing::warn!(%error, "failed to note the time");
+    }
+}
+
 /// Tells of a clock that was set back: tokens go on expiring, but new ones carry its time. Never
 /// ends.
-pub(super) async fn clock(clock: Clock) {
+pub(super) async fn clock(clock: Clock, file: PathBuf) {
     let mut is_back = false;
     loop {
+        note_time(&clock, &file);
         sleep(CLOCK_INTERVAL).await;
         let set_back_by = clock.set_back_by();
         match set_back_by > CLOCK_SET_BACK {

@@ -40,7 +40,7 @@ fn what_was_acknowledged_survives_kill_9() {
             .sum();
         assert!(told > 0, "no load");
         for told in all.drain(..) {
-            verify(&server, &client, told);
+            verify(&server, &client, &told);
         }
     }
 }
@@ -85,7 +85,7 @@ fn issue(
     Ok(answer.json()[member].as_str().unwrap().to_owned())
 }
 
-fn verify(server: &TestServer, client: &TestClient, told: Acknowledged) {
+fn verify(server: &TestServer, client: &TestClient, told: &Acknowledged) {
     let mut connection = Connection::to(server);
     let mut is_active = |token: &str| {
         let answer = connection.post(client, "/oauth/introspect", &format!("token={token}"));

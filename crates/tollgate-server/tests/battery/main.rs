@@ -3,6 +3,7 @@
 //! runs them in full.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "a test that cannot go on says so by panicking"

@@ -95,3 +95,28 @@ fn ctrl_c_ends_it_too() {
     server.signal("INT");
     assert_eq!(server.wait_for_end().code(), Some(0));
 }
+
+#[test]
+fn what_has_expired_stays_so_when_the_clock_is_set_back_over_a_restart() {
+    let mut server = TestServer::start(BINARY);
+    let brief = ["--id", "brief", "--access-ttl", "60s"];
+    let clients = [
+        server.create_client(&[&brief[..], &["--token-format", "opaque"]].concat()),
+        server.demo(),
+    ];
+    let token = server.token(&clients[0], "");
+    let noted = server.data_dir().join("clock");
+    let seen: u64 = std::fs::read_to_string(&noted)
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
+    assert_eq!(server.terminate().code(), Some(0));
+    // As if the last process had seen the token expire, and the clock were set back since.
+    std::fs::write(&noted, format!("{}\n", seen + 120_000)).unwrap();
+    let mut server = server.restart();
+    assert_eq!(server.introspect(&clients[0], &token)["active"], false);
+    let fresh = server.token(&clients[0], "");
+    assert_eq!(server.introspect(&clients[0], &fresh)["active"], true);
+    assert_eq!(server.terminate().code(), Some(0));
+}

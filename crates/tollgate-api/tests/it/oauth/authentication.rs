@@ -308,8 +308,8 @@ fn failures_are_limited_and_the_right_secret_still_counts_elsewhere() {
         service.post_raw("/oauth/token", &headers, GRANT).status
     };
     let statuses: Vec<u16> = (0..8).map(|_| attempt("wrong", "192.0.2.1")).collect();
-    assert_eq!(&statuses[..4], [401; 4]);
-    assert_eq!(&statuses[6..], [429; 2]);
+    assert_eq!(&statuses[..5], [401; 5]);
+    assert_eq!(&statuses[5..], [429; 3]);
     assert_eq!(
         attempt(&service.demo.secret, "192.0.2.1"),
         429,
