@@ -244,4 +244,15 @@ mod tests {
         drop_gone(&mut keys, UnixSeconds(1500));
         assert_eq!(keys.len(), 1);
     }
+
+    #[test]
+    fn a_key_never_leaves_earlier_than_was_said() {
+        let mut keys = line();
+        let said = keys[0].gone_at;
+        assert_eq!(said, Some(UnixSeconds(100).plus(KEEP)));
+        // Tokens live shorter from now on; those that were issued before do not.
+        add(&mut keys, key("later", 300), KEEP / 10, UnixSeconds(0));
+        assert_eq!(keys[0].gone_at, said);
+        assert_eq!(keys[2].gone_at, Some(UnixSeconds(300).plus(KEEP / 10)));
+    }
 }

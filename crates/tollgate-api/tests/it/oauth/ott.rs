@@ -1,8 +1,13 @@
 //! `POST /oauth/ott` and `POST /oauth/ott/redeem`.
 
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+};
+
 use serde_json::json;
 
-use crate::service::{ORDERS, Service};
+use crate::service::{ORDERS, Service, basic};
 
 #[test]
 fn a_token_is_redeemed_once_and_hands_back_its_data() {
@@ -84,6 +89,30 @@ fn of_many_calls_one_wins() {
         });
         assert_eq!(winners, 1);
     }
+}
+
+#[test]
+fn the_time_that_counts_is_that_of_the_whole_request() {
+    let service = Service::start();
+    let token = service.one_time_token(&service.demo, &[("expires_in", "10")]);
+    let body = format!("token={token}");
+    let mut stream = TcpStream::connect(service.address).unwrap();
+    let head = format!(
+        "POST /oauth/ott/redeem HTTP/1.1\r\nhost: x\r\nauthorization: {}\r\n\
+         content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\
+         expect: 100-continue\r\nconnection: close\r\n\r\n",
+        basic(&service.demo),
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    // The interim answer tells that the head was read while the token was alive.
+    let mut interim = [0; 25];
+    stream.read_exact(&mut interim).unwrap();
+    service.step_clock(10);
+    stream.write_all(body.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
 }
 
 #[test]
