@@ -6,16 +6,8 @@ use tollgate_issuer::authenticate::Client;
 use tollgate_store::Store;
 use tollgate_web::ResponseBody;
 
-use super::{claims::Introspection, parameters};
-use crate::{
-    Api,
-    call::{Call, form},
-    client_authentication::BodyCredentials,
-    metrics::Operation,
-    refusal::Refusal,
-    respond,
-    router::Route,
-};
+use super::{claims::Introspection, presented::token_and_client};
+use crate::{Api, call::Call, metrics::Operation, refusal::Refusal, respond, router::Route};
 
 /// The media type of a signed answer (RFC 9701 §4).
 const SIGNED: &str = "application/token-introspection+jwt";
@@ -40,12 +32,7 @@ pub(crate) async fn answer<S: Store>(
     body: &Bytes,
     call: &mut Call<'_>,
 ) -> Result<Response<ResponseBody>, Refusal> {
-    let form = form(body, &[])?;
-    let token = parameters::token(&form)?;
-    let credentials = BodyCredentials::of_form(&form)?;
-    let client = api
-        .authenticate(Route::Introspect, &credentials, call)
-        .await?;
+    let (token, client) = token_and_client(api, Route::Introspect, body, call).await?;
 
     let live = api.issuer.check_one(&token, &call.context).await?;
     let visible = live.as_ref().filter(|live| live.is_visible_to(&client));

@@ -7,6 +7,7 @@ pub(crate) mod introspect_batch;
 pub(crate) mod ott;
 pub(crate) mod ott_redeem;
 pub(crate) mod parameters;
+mod presented;
 pub(crate) mod revoke;
 pub(crate) mod revoke_batch;
 pub(crate) mod token;

@@ -9,12 +9,11 @@ use tollgate_web::ResponseBody;
 
 use super::{
     claims::{Claims, Redemption},
-    parameters,
+    presented::token_and_client,
 };
 use crate::{
     Api,
-    call::{Audited, Call, form},
-    client_authentication::BodyCredentials,
+    call::{Audited, Call},
     metrics::Operation,
     refusal::Refusal,
     respond,
@@ -38,12 +37,7 @@ pub(crate) async fn answer<S: Store>(
     body: &Bytes,
     call: &mut Call<'_>,
 ) -> Result<Response<ResponseBody>, Refusal> {
-    let form = form(body, &[])?;
-    let token = parameters::token(&form)?;
-    let credentials = BodyCredentials::of_form(&form)?;
-    let client = api
-        .authenticate(Route::OneTimeRedeem, &credentials, call)
-        .await?;
+    let (token, client) = token_and_client(api, Route::OneTimeRedeem, body, call).await?;
 
     let outcome = api.issuer.redeem(&client, &token, &call.context).await;
     api.metrics.operation(Operation::Redeem, call.started);

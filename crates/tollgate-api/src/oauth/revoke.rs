@@ -7,11 +7,10 @@ use tollgate_protocol::ErrorCode;
 use tollgate_store::{Revoked, Store, TokenKey};
 use tollgate_web::ResponseBody;
 
-use super::parameters;
+use super::presented::token_and_client;
 use crate::{
     Api,
-    call::{Audited, Call, form},
-    client_authentication::BodyCredentials,
+    call::{Audited, Call},
     metrics::Operation,
     refusal::Refusal,
     respond,
@@ -35,10 +34,7 @@ pub(crate) async fn answer<S: Store>(
     body: &Bytes,
     call: &mut Call<'_>,
 ) -> Result<Response<ResponseBody>, Refusal> {
-    let form = form(body, &[])?;
-    let token = parameters::token(&form)?;
-    let credentials = BodyCredentials::of_form(&form)?;
-    let client = api.authenticate(Route::Revoke, &credentials, call).await?;
+    let (token, client) = token_and_client(api, Route::Revoke, body, call).await?;
 
     let revoker = Revoker::Client(client.record().id.clone());
     let outcomes = api
