@@ -93,11 +93,10 @@ fn what_is_wrong_is_told_by_code() {
         assert!(verdict["detail"].is_string());
     };
     let token = issued.token.as_str();
-    let changed = format!(
-        "{}A{}",
-        &token[..token.len() - 5],
-        &token[token.len() - 4..]
-    );
+    // Inside the signature, and always to another character than the one that stands there.
+    let at = token.len() - 5;
+    let other = if &token[at..=at] == "A" { "B" } else { "A" };
+    let changed = format!("{}{other}{}", &token[..at], &token[at + 1..]);
     check(&[], &changed, "signature");
     check(&[], "nonsense", "malformed");
     check(&[], "eyJhbGciOiJub25lIn0.e30.", "unsupported_alg");
