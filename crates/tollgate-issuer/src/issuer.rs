@@ -8,7 +8,10 @@ use std::sync::{
 use tollgate_protocol::{Entropy, Now, Resource, Resources, UnixMillis};
 use tollgate_store::Store;
 
-use crate::{IssuerError, MasterKey, Settings, cache::Caches, hash::Hasher, keys::Keys};
+use crate::{
+    IssuerError, MasterKey, Settings, authenticate::StandIns, cache::Caches, hash::Hasher,
+    keys::Keys,
+};
 
 /// The time and the randomness of one call.
 #[derive(Clone, Copy)]
@@ -26,6 +29,7 @@ pub struct Issuer<S> {
     pub(crate) hasher: Hasher,
     pub(crate) keys: Keys,
     pub(crate) caches: Arc<Caches>,
+    pub(crate) stand_ins: StandIns,
     /// The audience of tokens that name no resource: the issuer itself.
     pub(crate) audience: Resources,
     /// Tokens are issued later than this, so that no cut reaches those that follow it.
@@ -63,6 +67,7 @@ impl<S: Store> Issuer<S> {
             hasher,
             keys,
             caches,
+            stand_ins: StandIns::new(),
             audience,
             issue_floor,
         })

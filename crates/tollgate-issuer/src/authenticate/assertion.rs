@@ -7,7 +7,7 @@ use tollgate_jose::{Compact, Limits};
 use tollgate_protocol::{ClientId, UnixSeconds};
 use tollgate_store::{AssertionUse, Store};
 
-use super::{AuthenticationError, Client};
+use super::{AuthenticationError, Client, stand_in::Judge};
 use crate::{Context, Issuer};
 
 /// How far the client's clock may be off.
@@ -48,15 +48,10 @@ impl<S: Store> Issuer<S> {
             return Err(refused);
         }
         let client = self.find_client(&claimed, context).await?;
-        let Some(client) = client.filter(|client| client.is_enabled()) else {
-            return Err(refused);
-        };
-
-        let header = unverified.header();
-        let Ok(key) = client.assertion_keys.find(header.algorithm(), header.kid()) else {
-            return Err(refused);
-        };
-        let Ok(payload) = unverified.verify(key) else {
+        let client = client.filter(|client| client.is_enabled());
+        let own = client.as_ref().map(|client| &client.assertion_keys);
+        let payload = Judge::of(unverified.header(), own, &self.stand_ins).verify(&unverified);
+        let Some((client, payload)) = client.zip(payload) else {
             return Err(refused);
         };
         let Ok(claims) = serde_json::from_slice::<Claims>(payload.as_bytes()) else {

@@ -2,6 +2,7 @@
 
 mod assertion;
 mod client;
+mod stand_in;
 
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use tollgate_protocol::{ClientId, ClientSecret};
 use tollgate_store::{ClientState, Store};
 
 pub use client::Client;
+pub(crate) use stand_in::StandIns;
 
 use crate::{Context, Issuer, IssuerError, cache::Lookup};
 
@@ -61,7 +63,8 @@ impl<S: Store> Issuer<S> {
     ///
     /// # Security
     ///
-    /// An unknown client, a disabled one and a wrong secret take the same steps.
+    /// An unknown client, a disabled one and a wrong secret take the same steps: one keyed hash. So
+    /// do an assertion in the name of nobody and one under a wrong key: one signature is checked.
     pub async fn authenticate(
         &self,
         credentials: Credentials<'_>,
