@@ -35,7 +35,7 @@ impl<H: Handler> Handler for Arc<H> {
 }
 
 /// What is known about a request beside its bytes, and what the handler says for the metrics.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RequestContext {
     pub(crate) connection: ConnectionInfo,
     pub(crate) request_id: RequestId,

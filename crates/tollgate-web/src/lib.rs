@@ -31,6 +31,8 @@ pub mod body;
 mod client_address;
 mod config;
 mod cors;
+#[cfg(feature = "axum")]
+pub mod extract;
 mod handler;
 mod health;
 mod http_metrics;
@@ -42,6 +44,8 @@ mod request_id;
 mod response;
 mod serve;
 mod tls;
+#[cfg(feature = "tower")]
+mod tower;
 
 pub use body::{BodyError, RequestBody};
 pub use client_address::{Scheme, TrustedProxies, ip_key};
@@ -55,3 +59,5 @@ pub use request_id::RequestId;
 pub use response::{ResponseBody, StreamError, error_response};
 pub use serve::{Drained, Server, ServerError};
 pub use tls::{TlsError, TlsReloader};
+#[cfg(feature = "tower")]
+pub use self::tower::{RequestInfo, TowerService};
