@@ -7,6 +7,7 @@ use std::str::FromStr;
 use http::HeaderMap;
 use http::header::{FORWARDED, HeaderName};
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -17,7 +18,8 @@ const HOPS_MAX: usize = 32;
 const HOST_BYTES_MAX: usize = 255;
 
 /// The networks whose hosts may speak for their clients.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(transparent)]
 pub struct TrustedProxies(Vec<IpNet>);
 
 impl TrustedProxies {

@@ -3,25 +3,38 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::TrustedProxies;
 
 /// The bounds of one server. Every field has an effect on HTTP/1.1 and on HTTP/2.
-#[derive(Clone, Debug)]
+///
+/// Read from any format that `serde` knows: a missing key takes its default, an unknown one is
+/// refused, durations carry their unit (`"5s"`). The ranges are checked by
+/// [`validate`](Self::validate), at the latest when the server binds.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct ServerConfig {
     /// Connections open at once; one more is answered 503 and closed.
     pub connections_max: usize,
     /// From accepting a connection, or from the first byte of a later request, to the end of the
     /// request's head. The TLS handshake counts.
+    #[serde(with = "crate::duration")]
     pub header_timeout: Duration,
     /// From the end of the head to the end of the body.
+    #[serde(with = "crate::duration")]
     pub read_timeout: Duration,
     /// How long an answer may wait for a client that does not read.
+    #[serde(with = "crate::duration")]
     pub write_timeout: Duration,
     /// How long a connection may stand open between two requests.
+    #[serde(with = "crate::duration")]
     pub idle_timeout: Duration,
     /// How long the handler may work once the request is complete; past it 503.
+    #[serde(with = "crate::duration")]
     pub request_timeout: Duration,
     /// How long a shutdown waits for requests in flight.
+    #[serde(with = "crate::duration")]
     pub drain_timeout: Duration,
     /// The largest request head in bytes; past it 431. At least 1024.
     pub header_bytes_max: usize,
@@ -34,11 +47,13 @@ pub struct ServerConfig {
     /// The peers whose forwarding headers count.
     pub trusted_proxies: TrustedProxies,
     /// TLS 1.2 and 1.3 instead of plain text.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsConfig>,
 }
 
 /// Where the certificate chain and its key stand, both in PEM.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct TlsConfig {
     /// The certificate chain, leaf first.
     pub certificate_path: PathBuf,

@@ -31,6 +31,7 @@ pub mod body;
 mod client_address;
 mod config;
 mod cors;
+mod duration;
 #[cfg(feature = "axum")]
 pub mod extract;
 mod handler;
@@ -38,6 +39,7 @@ mod health;
 mod http_metrics;
 pub mod metrics;
 mod overload;
+mod preset;
 #[cfg(feature = "profiling")]
 pub mod profiling;
 mod request_id;
@@ -55,6 +57,7 @@ pub use handler::{Handler, RequestContext};
 pub use health::{CheckOutcome, CheckReport, HealthRegistry, HealthReport, Status};
 pub use http_metrics::{HttpMetrics, RouteId};
 pub use overload::{Overload, OverloadLimits, Permit, Rejection};
+pub use preset::{Preset, UnknownPreset};
 pub use request_id::RequestId;
 pub use response::{ResponseBody, StreamError, error_response};
 pub use serve::{Drained, Server, ServerError};

@@ -4,19 +4,33 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use crate::metrics::{CounterFamily, Registry, RegistryError};
 
-/// How much may be in flight, how much may wait for it, and how long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How much may be in flight, how much may wait for it, and how long; read like
+/// [`ServerConfig`](crate::ServerConfig).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct OverloadLimits {
     /// Requests worked on at once.
     pub in_flight_max: usize,
     /// Requests waiting to be worked on.
     pub queue_max: usize,
     /// How long one may wait.
+    #[serde(with = "crate::duration")]
     pub queue_wait: Duration,
+}
+
+impl Default for OverloadLimits {
+    fn default() -> Self {
+        Self {
+            in_flight_max: 1000,
+            queue_max: 1000,
+            queue_wait: Duration::from_millis(100),
+        }
+    }
 }
 
 /// The gate before the work; one for all threads of a process.

@@ -8,6 +8,7 @@
 )]
 
 mod bounds;
+mod configuration;
 mod drain;
 mod http2;
 #[cfg(feature = "profiling")]
