@@ -37,6 +37,7 @@ pub(crate) struct Peers {
     nginx: PathBuf,
     node: PathBuf,
     node_directory: PathBuf,
+    verify_node_directory: PathBuf,
     python: PathBuf,
 }
 
@@ -51,17 +52,22 @@ impl Peers {
         Ok(Self {
             nginx: find_program(&["nginx"]).context("nginx is not there")?,
             node: find_program(&["node"]).context("node is not there")?,
-            node_directory: install_npm(&directory.join("node"))?,
+            node_directory: install_npm(&directory.join("node"), &sources())?,
+            verify_node_directory: install_npm(
+                &directory.join("verify-node"),
+                &root().join("crates/tollgate-verify/tests/peers"),
+            )?,
             python: install_python(&directory.join("python"))?,
         })
     }
 
     /// The variables that tell the tests where everything is.
-    pub(crate) fn environment(&self) -> [(&'static str, &Path); 4] {
+    pub(crate) fn environment(&self) -> [(&'static str, &Path); 5] {
         [
             ("TOLLGATE_TEST_NGINX", &self.nginx),
             ("TOLLGATE_TEST_NODE", &self.node),
             ("TOLLGATE_TEST_NODE_DIR", &self.node_directory),
+            ("TOLLGATE_TEST_VERIFY_NODE_DIR", &self.verify_node_directory),
             ("TOLLGATE_TEST_PYTHON", &self.python),
         ]
     }
@@ -115,14 +121,16 @@ fn administrator() -> Option<Command> {
     })
 }
 
-fn install_npm(directory: &Path) -> Result<PathBuf> {
-    let files = ["package.json", "package-lock.json"];
+/// Installs what `package.json` and its lock in `from` name into `directory`.
+fn install_npm(directory: &Path, from: &Path) -> Result<PathBuf> {
+    let files = ["package.json", "package-lock.json"].map(|file| from.join(file));
     if up_to_date(directory, &files)? {
         return Ok(directory.to_owned());
     }
     fs::create_dir_all(directory)?;
-    for file in files {
-        fs::copy(sources().join(file), directory.join(file))?;
+    for file in &files {
+        let name = file.file_name().context("a file without a name")?;
+        fs::copy(file, directory.join(name))?;
     }
     let npm = find_program(&["npm"]).context("npm is not there")?;
     let options = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
@@ -133,7 +141,7 @@ fn install_npm(directory: &Path) -> Result<PathBuf> {
 
 fn install_python(directory: &Path) -> Result<PathBuf> {
     let python = directory.join("bin/python");
-    let files = ["requirements.txt"];
+    let files = [sources().join("requirements.txt")];
     if up_to_date(directory, &files)? {
         return Ok(python);
     }
@@ -148,31 +156,29 @@ fn install_python(directory: &Path) -> Result<PathBuf> {
             .args(["-m", "venv", "--clear"])
             .arg(directory))?;
     }
-    let requirements = sources().join("requirements.txt");
     run(Command::new(&python)
         .args(["-m", "pip", "install", "-q", "-r"])
-        .arg(requirements))?;
+        .args(&files))?;
     mark(directory, &files)?;
     Ok(python)
 }
 
 /// Whether `directory` was filled from `files` as they are now.
-fn up_to_date(directory: &Path, files: &[&str]) -> Result<bool> {
+fn up_to_date(directory: &Path, files: &[PathBuf]) -> Result<bool> {
     let mark = fs::read_to_string(directory.join(MARK)).unwrap_or_default();
     Ok(mark == wanted(files)?)
 }
 
-fn mark(directory: &Path, files: &[&str]) -> Result<()> {
+fn mark(directory: &Path, files: &[PathBuf]) -> Result<()> {
     fs::write(directory.join(MARK), wanted(files)?)?;
     Ok(())
 }
 
-fn wanted(files: &[&str]) -> Result<String> {
+fn wanted(files: &[PathBuf]) -> Result<String> {
     let mut text = String::new();
-    for file in files {
-        let path = sources().join(file);
-        text += &fs::read_to_string(&path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
+    for path in files {
+        text +=
+            &fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     }
     Ok(text)
 }
