@@ -59,7 +59,7 @@ const start = () => { serve = new Provider(issuer, configuration(keys)).callback
 start()
 
 const proof = ({ publicJwk, privateKey }, claims) =>
-  new SignJWT({ jti: randomUUID(), ...claims, ath: 'x' })
+  new SignJWT({ jti: randomUUID(), ...claims })
     .setProtectedHeader({ typ: 'dpop+jwt', alg: 'ES256', jwk: publicJwk })
     .setIssuedAt()
     .sign(privateKey)
