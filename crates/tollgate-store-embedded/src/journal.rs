@@ -31,6 +31,10 @@ const SEQUENCE_GAP_MAX: u64 = 1 << 20;
 
 const SECTOR_BYTES: usize = 512;
 
+/// What of a batch must be gone for it to count as lost with its sector and not as damaged. In so
+/// much of a head at least three bits are set, and no more than two are taken to flip.
+const HEAD_BYTES_LOST_MIN: usize = 13;
+
 /// What ends a batch.
 pub(crate) const TRAILER: [u8; 4] = [b'F', b'J', b'L', 3];
 
@@ -111,6 +115,10 @@ fn read_over(file: &mut File, replay: &mut Replay, path: &Path) -> Result<Extent
     let tail = rest(reader.into_inner(), end)?;
     judge(&tail, end, broken).map_err(|what| corrupt(path, what))?;
     let torn = !tail.is_empty();
+    if torn {
+        let (bytes, path) = (tail.len(), path.display());
+        tracing::warn!(bytes, %path, "a write that was never finished is dropped");
+    }
     Ok(Extent { end, torn })
 }
 
@@ -195,13 +203,19 @@ fn nearly(trailer: [u8; 4]) -> bool {
     differing.count_ones() <= 2
 }
 
+/// Whether a sector is zero that the write would have filled: whole, or from the place in it where
+/// the write begins.
 fn lacks_a_sector(rest: &[u8], from: u64) -> bool {
     let to_boundary = from.next_multiple_of(SECTOR_BYTES as u64) - from;
-    let aligned = usize::try_from(to_boundary)
+    let Some((first, whole)) = usize::try_from(to_boundary)
         .ok()
-        .and_then(|skip| rest.get(skip..));
-    let mut sectors = aligned.unwrap_or_default().chunks_exact(SECTOR_BYTES);
-    sectors.any(|sector| sector.iter().all(|byte| *byte == 0))
+        .and_then(|first| rest.split_at_checked(first))
+    else {
+        return false;
+    };
+    let is_zero = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
+    let lacks_first = first.len() >= HEAD_BYTES_LOST_MIN && is_zero(first);
+    lacks_first || whole.chunks_exact(SECTOR_BYTES).any(is_zero)
 }
 
 /// Puts a synced copy of the first `end` bytes in the place of a journal.
@@ -220,4 +234,43 @@ fn write_anew(path: &Path, file: &mut File, end: u64) -> io::Result<()> {
 
 fn corrupt(path: &Path, what: &str) -> OpenError {
     OpenError::Corrupt(format!("the journal {} {what}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A write of 2000 bytes that has its end and lacks `lost`, behind a journal that ends at `from`.
+    fn is_unfinished(from: u64, lost: std::ops::Range<usize>) -> bool {
+        let mut rest = vec![0xaa; 2000];
+        rest.extend_from_slice(&TRAILER);
+        rest.splice(lost.clone(), vec![0; lost.len()]);
+        judge(&rest, from, Broken::Cut).is_ok()
+    }
+
+    #[test]
+    fn a_write_that_lost_the_sector_that_it_begins_in_was_never_finished() {
+        for (from, lost, unfinished) in [
+            (512 - 100, 0..100, true),
+            (1024 - 511, 0..511, true),
+            (512 - 13, 0..13, true),
+            (512 - 100, 100..612, true),
+            (512, 0..512, true),
+            // Less than the sector: not how power fails.
+            (512 - 100, 0..99, false),
+            (512 - 100, 1..100, false),
+            (512, 0..100, false),
+            (512 - 100, 101..612, false),
+            // So little that bits which flipped may look like it.
+            (512 - 12, 0..12, false),
+            (512 - 1, 0..1, false),
+            (512, 0..0, false),
+        ] {
+            assert_eq!(
+                is_unfinished(from, lost.clone()),
+                unfinished,
+                "{from} {lost:?}"
+            );
+        }
+    }
 }
