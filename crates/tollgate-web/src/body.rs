@@ -16,11 +16,57 @@ use tokio::time::{Instant, Sleep};
 /// A request's body. Reading it fails once it passes the server's `body_bytes_max` or arrives
 /// more slowly than `read_timeout` allows.
 pub struct RequestBody {
-    incoming: Incoming,
+    source: Source,
     bytes_left: u64,
     read_timeout: Duration,
     deadline: Option<Pin<Box<Sleep>>>,
     arrival: Option<Arc<Arrival>>,
+}
+
+/// Where a body's frames come from, which depends on the protocol.
+pub(crate) enum Source {
+    /// HTTP/1.1 and HTTP/2.
+    Hyper(Incoming),
+    /// HTTP/3.
+    #[cfg(feature = "http3")]
+    Quic(Pin<Box<crate::serve::QuicBody>>),
+}
+
+impl From<Incoming> for Source {
+    fn from(incoming: Incoming) -> Self {
+        Self::Hyper(incoming)
+    }
+}
+
+impl Source {
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self {
+            Self::Hyper(incoming) => Pin::new(incoming)
+                .poll_frame(cx)
+                .map_err(|_| BodyError::Malformed),
+            #[cfg(feature = "http3")]
+            Self::Quic(body) => body.as_mut().poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Hyper(incoming) => incoming.is_end_stream(),
+            #[cfg(feature = "http3")]
+            Self::Quic(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Hyper(incoming) => incoming.size_hint(),
+            #[cfg(feature = "http3")]
+            Self::Quic(body) => body.size_hint(),
+        }
+    }
 }
 
 /// How far a body has come in; shared with the server, which times the handler from its end.
@@ -73,10 +119,11 @@ impl BodyError {
 }
 
 impl RequestBody {
-    pub(crate) fn new(incoming: Incoming, bytes_max: usize, read_timeout: Duration) -> Self {
-        let arrival = (!incoming.is_end_stream()).then(Arc::default);
+    pub(crate) fn new(source: impl Into<Source>, bytes_max: usize, read_timeout: Duration) -> Self {
+        let source = source.into();
+        let arrival = (!source.is_end_stream()).then(Arc::default);
         Self {
-            incoming,
+            source,
             bytes_left: bytes_max as u64,
             read_timeout,
             deadline: None,
@@ -109,7 +156,7 @@ impl RequestBody {
             .bytes_left
             .checked_sub(bytes)
             .ok_or(BodyError::TooLarge)?;
-        if self.incoming.is_end_stream() {
+        if self.source.is_end_stream() {
             self.complete();
         }
         Ok(frame)
@@ -124,9 +171,9 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match Pin::new(&mut self.incoming).poll_frame(cx) {
+        match self.source.poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(self.take_frame(frame))),
-            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(BodyError::Malformed))),
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error))),
             Poll::Ready(None) => {
                 self.complete();
                 Poll::Ready(None)
@@ -142,11 +189,11 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.source.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.source.size_hint()
     }
 }
 
