@@ -12,7 +12,10 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
-use tollgate_api::{Api, ApiConfig, ApiParts, Clock, FailureLimit, SystemEntropy, audit::NoAudit};
+use tollgate_api::{
+    Api, ApiConfig, ApiParts, Clock, FailureLimit, SystemEntropy,
+    audit::{AuditSink, NoAudit},
+};
 use tollgate_issuer::{Context, Issuer, KeyPolicy, MasterKey, Settings, clients::NewClient};
 use tollgate_jose::Algorithm;
 use tollgate_limit::Quota;
@@ -85,6 +88,13 @@ impl Service {
     }
 
     pub(crate) fn with(configure: impl FnOnce(&mut ApiConfig)) -> Self {
+        Self::audited_by(Arc::new(NoAudit), configure)
+    }
+
+    pub(crate) fn audited_by(
+        audit: Arc<dyn AuditSink>,
+        configure: impl FnOnce(&mut ApiConfig),
+    ) -> Self {
         let hand = Arc::new(AtomicU64::new(1_800_000_000_000));
         let clock = Clock::manual(Arc::clone(&hand));
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -100,7 +110,7 @@ impl Service {
             issuer: Arc::clone(&issuer),
             clock: clock.clone(),
             entropy: Arc::new(SystemEntropy),
-            audit: Arc::new(NoAudit),
+            audit,
             health: Arc::new(HealthRegistry::new()),
             registry: registry.clone(),
         };

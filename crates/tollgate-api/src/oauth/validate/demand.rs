@@ -1,11 +1,14 @@
 //! What a token must be to be let through: from the query, and from the target that the gateway
 //! names.
 
-use http::StatusCode;
+use std::net::IpAddr;
+
+use http::{HeaderMap, StatusCode};
 use tollgate_protocol::{Challenge, ErrorCode, Form, Resource, Scope};
 use tollgate_store::{Store, TokenRecord};
+use tollgate_web::TrustedProxies;
 
-use super::target::Target;
+use super::target::{Target, Targets};
 use crate::{Api, call::Call, refusal::Refusal, state::RouteDemand};
 
 /// Demands on a token; the empty demand is met by every live token.
@@ -26,28 +29,13 @@ pub(super) enum Unmet {
 impl Demand {
     /// What is demanded of a token for this call.
     pub(super) fn of<S: Store>(api: &Api<S>, call: &Call<'_>) -> Result<Self, Refusal> {
-        let mut demand = Self::of_query(call.parts.uri.query().unwrap_or_default())?;
-        if api.targets.is_empty() {
-            return Ok(demand);
-        }
-        let is_explicit = !demand.scopes.is_empty() || !demand.audiences.is_empty();
-        let Some(target) = Target::of(&call.parts.headers)? else {
-            // Without a target the query must say what is demanded.
-            return if is_explicit {
-                Ok(demand)
-            } else {
-                Err(no_route())
-            };
+        let gateway = Gateway {
+            targets: &api.targets,
+            trusted: &api.trusted_proxies,
+            peer: call.peer,
         };
-        // A gateway commonly stands on the same machine; any other must be a trusted proxy. A
-        // target that is not believed is no reason to demand less.
-        let is_believed = call.peer.is_loopback() || api.trusted_proxies.contains(call.peer);
-        match api.targets.find(&target).filter(|_| is_believed) {
-            Some(route) => demand.add(route),
-            // With a table, what is not in it is nobody's to reach.
-            None => return Err(no_route()),
-        }
-        Ok(demand)
+        let query = call.parts.uri.query().unwrap_or_default();
+        gateway.demand(query, &call.parts.headers)
     }
 
     fn of_query(query: &str) -> Result<Self, Refusal> {
@@ -90,6 +78,41 @@ impl Demand {
     }
 }
 
+/// Who asks, and what it may ask about.
+struct Gateway<'a> {
+    targets: &'a Targets,
+    trusted: &'a TrustedProxies,
+    /// Who sent the call, whatever it says of others.
+    peer: IpAddr,
+}
+
+impl Gateway<'_> {
+    fn demand(&self, query: &str, headers: &HeaderMap) -> Result<Demand, Refusal> {
+        let mut demand = Demand::of_query(query)?;
+        if self.targets.is_empty() {
+            return Ok(demand);
+        }
+        let is_explicit = !demand.scopes.is_empty() || !demand.audiences.is_empty();
+        let Some(target) = Target::of(headers)? else {
+            // Without a target the query must say what is demanded.
+            return if is_explicit {
+                Ok(demand)
+            } else {
+                Err(no_route())
+            };
+        };
+        // A gateway commonly stands on the same machine; any other must be a trusted proxy. A
+        // target that is not believed is no reason to demand less.
+        let is_believed = self.peer.is_loopback() || self.trusted.contains(self.peer);
+        match self.targets.find(&target).filter(|_| is_believed) {
+            Some(route) => demand.add(route),
+            // With a table, what is not in it is nobody's to reach.
+            None => return Err(no_route()),
+        }
+        Ok(demand)
+    }
+}
+
 fn no_route() -> Refusal {
     let code = ErrorCode::InsufficientScope;
     let error = Some((code, "no route is configured for this target"));
@@ -98,4 +121,70 @@ fn no_route() -> Refusal {
         code,
         &Challenge { error, scope: None },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn demanded(
+        peer: &str,
+        query: &str,
+        headers: &[(&'static str, &'static str)],
+    ) -> Option<usize> {
+        let route = RouteDemand {
+            method: Some("GET".to_owned()),
+            path: "/orders/{id}".to_owned(),
+            scope: Some("orders:read".parse().unwrap()),
+            audience: None,
+        };
+        let gateway = Gateway {
+            targets: &Targets::new(&[route]).unwrap(),
+            trusted: &TrustedProxies::new(vec!["192.0.2.0/28".parse().unwrap()]),
+            peer: peer.parse().unwrap(),
+        };
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect();
+        gateway
+            .demand(query, &headers)
+            .ok()
+            .map(|demand| demand.scopes.len())
+    }
+
+    /// Whoever is not a gateway could name the target that demands the least.
+    #[test]
+    fn a_target_counts_from_gateways_alone() {
+        let named = [
+            ("x-forwarded-method", "GET"),
+            ("x-forwarded-uri", "/orders/1"),
+        ];
+        let original = [
+            ("x-original-method", "GET"),
+            ("x-original-uri", "/orders/1"),
+        ];
+        let elsewhere = [("x-forwarded-method", "GET"), ("x-forwarded-uri", "/other")];
+        for (peer, query, headers, scopes) in [
+            ("127.0.0.1", "", &named[..], Some(1)),
+            ("::1", "", &original, Some(1)),
+            ("192.0.2.1", "", &named, Some(1)),
+            ("192.0.2.1", "scope=admin", &named, Some(2)),
+            ("192.0.2.1", "", &elsewhere, None),
+            ("192.0.2.16", "", &named, None),
+            ("192.0.2.16", "", &original, None),
+            ("2001:db8::1", "", &named, None),
+            // Nor does it take away what the query demands, or let it do with that alone.
+            ("192.0.2.16", "scope=admin", &named, None),
+            ("192.0.2.16", "scope=admin", &elsewhere, None),
+            ("192.0.2.16", "scope=admin", &[], Some(1)),
+            ("192.0.2.16", "", &[], None),
+        ] {
+            assert_eq!(
+                demanded(peer, query, headers),
+                scopes,
+                "{peer} {query} {headers:?}"
+            );
+        }
+    }
 }

@@ -305,7 +305,19 @@ fn failures_are_limited_and_the_right_secret_still_counts_elsewhere() {
             secret: secret.to_owned(),
         };
         let headers = [("authorization", &*basic(&client)), ("x-forwarded-for", ip)];
-        service.post_raw("/oauth/token", &headers, GRANT).status
+        let answer = service.post_raw("/oauth/token", &headers, GRANT);
+        let said = ["ratelimit", "ratelimit-policy", "retry-after"].map(|name| answer.header(name));
+        match answer.status {
+            429 => {
+                answer.assert_error(429, "temporarily_unavailable");
+                let [limit, policy, retry_after] = said.map(Option::unwrap);
+                assert!(limit.starts_with("\"failures\";r=0;t="), "{limit}");
+                assert_eq!(policy, "\"failures\";q=5;w=5000");
+                assert!(retry_after.parse::<u64>().unwrap() > 0, "{retry_after}");
+            }
+            _ => assert_eq!(said, [None; 3], "only what refuses is told of"),
+        }
+        answer.status
     };
     let statuses: Vec<u16> = (0..8).map(|_| attempt("wrong", "192.0.2.1")).collect();
     assert_eq!(&statuses[..5], [401; 5]);

@@ -1,5 +1,6 @@
 //! `/oauth/…`: one file an endpoint.
 
+mod audit;
 mod authentication;
 mod introspect;
 mod ott;
