@@ -16,14 +16,12 @@ use std::fmt;
 
 use serde::de::DeserializeOwned;
 
-use crate::bound::check_binding;
 use crate::client::Stats;
 use crate::client::source::Source;
 use crate::dpop::Presented;
 use crate::error::Error;
-use crate::policy::{Binding, TokenType};
 use crate::token::{NoClaims, VerifiedToken};
-use crate::verifier::check_id_token;
+use crate::verifier::Purpose;
 
 /// A verifier that blocks the calling thread while it waits for keys; made by
 /// [`Verifier::blocking`](crate::Verifier::blocking).
@@ -37,8 +35,7 @@ impl<C: DeserializeOwned> Verifier<C> {
     /// # Errors
     /// As there.
     pub fn verify(&self, token: &str) -> Result<VerifiedToken<C>, Error> {
-        let inner = &self.verifier.inner;
-        inner.run_blocking(token, &inner.policy.token_type, Binding::Absent)
+        self.verifier.inner.run_blocking(token, Purpose::Bearer)
     }
 
     /// See [`crate::Verifier::verify_many`].
@@ -46,19 +43,29 @@ impl<C: DeserializeOwned> Verifier<C> {
     where
         C: Send,
     {
-        let inner = &self.verifier.inner;
-        for flight in inner.flights_for_cold_sources() {
-            flight.wait();
-        }
-        let mut results = self.verifier.verify_many_at(tokens, inner.clock.now());
-        for (token, result) in tokens.iter().zip(&mut results) {
-            if inner.is_worth_a_refresh(result) {
-                *result = self.verify(token);
-            } else {
-                inner.validations.count_result(result);
-            }
-        }
-        results
+        self.wait_for_keys();
+        let results = self
+            .verifier
+            .verify_many_at(tokens, self.verifier.inner.clock.now());
+        let again = |token: &&str| self.verify(token);
+        self.finish(tokens, results, again)
+    }
+
+    /// See [`crate::Verifier::verify_bound_many`].
+    pub fn verify_bound_many(
+        &self,
+        tokens: &[(&str, Presented<'_>)],
+    ) -> Vec<Result<VerifiedToken<C>, Error>>
+    where
+        C: Send,
+    {
+        self.wait_for_keys();
+        let results = self
+            .verifier
+            .verify_bound_many_at(tokens, self.verifier.inner.clock.now());
+        let again =
+            |(token, presented): &(&str, Presented<'_>)| self.verify_bound(token, presented);
+        self.finish(tokens, results, again)
     }
 
     /// See [`crate::Verifier::verify_id_token`].
@@ -67,8 +74,7 @@ impl<C: DeserializeOwned> Verifier<C> {
     /// As there.
     pub fn verify_id_token(&self, token: &str, nonce: &str) -> Result<VerifiedToken<C>, Error> {
         let inner = &self.verifier.inner;
-        let verified = inner.run_blocking(token, &TokenType::IdToken, Binding::Absent)?;
-        check_id_token(&inner.policy, verified, nonce)
+        inner.run_blocking(token, Purpose::IdToken { nonce })
     }
 
     /// See [`crate::Verifier::verify_bound`].
@@ -81,9 +87,7 @@ impl<C: DeserializeOwned> Verifier<C> {
         presented: &Presented<'_>,
     ) -> Result<VerifiedToken<C>, Error> {
         let inner = &self.verifier.inner;
-        let token_type = &inner.policy.token_type;
-        let verified = inner.run_blocking(token, token_type, Binding::Presented)?;
-        check_binding(&inner.dpop, verified, token, presented, inner.clock.now())
+        inner.run_blocking(token, Purpose::Bound(presented))
     }
 
     /// See [`crate::Verifier::warm_up`].
@@ -95,6 +99,30 @@ impl<C: DeserializeOwned> Verifier<C> {
             flight.wait();
         }
         self.verifier.inner.check_warm()
+    }
+
+    fn wait_for_keys(&self) {
+        for flight in self.verifier.inner.flights_for_cold_sources() {
+            flight.wait();
+        }
+    }
+
+    /// Looks again where keys may have been rotated, and counts the rest.
+    fn finish<T>(
+        &self,
+        tokens: &[T],
+        mut results: Vec<Result<VerifiedToken<C>, Error>>,
+        again: impl Fn(&T) -> Result<VerifiedToken<C>, Error>,
+    ) -> Vec<Result<VerifiedToken<C>, Error>> {
+        let inner = &self.verifier.inner;
+        for (token, result) in tokens.iter().zip(&mut results) {
+            if inner.is_worth_a_refresh(result) {
+                *result = again(token);
+            } else {
+                inner.validations.count_result(result);
+            }
+        }
+        results
     }
 }
 

@@ -1,6 +1,7 @@
 //! Building a verifier step by step; each missing step is a compile error.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,10 @@ use crate::error::BuildError;
 use crate::keys::KeyRing;
 use crate::policy::{Claim, Policy, TokenType};
 use crate::token::{NoClaims, VerifiedToken};
-use crate::verifier::{Inner, Keys, Rejection, Validator, Verifier};
+use crate::validators::{AtOnce, Rejection, Validators};
+#[cfg(feature = "client")]
+use crate::validators::{Awaited, Validation};
+use crate::verifier::{Inner, Keys, Verifier};
 
 /// Clocks further apart than this are broken; no leeway makes up for it.
 const LEEWAY_MAX: Duration = Duration::from_secs(300);
@@ -32,16 +36,18 @@ pub struct WantsKeys(());
 #[derive(Debug)]
 pub struct Ready(());
 
-/// A verifier in the making; `S` is the step it stands at, `C` the caller's claims type.
+/// A verifier in the making; `S` is the step it stands at, `C` the caller's claims type, `M`
+/// whether its validators have to be awaited.
 ///
 /// ```compile_fail
 /// # use tollgate_verify::Verifier;
 /// let without_audience = Verifier::builder().issuer("https://as.example").build();
 /// ```
-pub struct VerifierBuilder<S, C = NoClaims> {
+pub struct VerifierBuilder<S, C = NoClaims, M = AtOnce> {
     parts: Parts,
-    validators: Vec<Validator<C>>,
+    validators: Validators<C>,
     step: S,
+    mode: PhantomData<fn() -> M>,
 }
 
 /// What the builder has gathered, apart from what depends on the types.
@@ -50,6 +56,7 @@ struct Parts {
     policy: Policy,
     keys: Vec<Keys>,
     dpop: Option<DpopSettings>,
+    has_lost_validators: bool,
     #[cfg(feature = "client")]
     clock: Option<Arc<dyn crate::client::Clock>>,
 }
@@ -58,34 +65,35 @@ impl Default for VerifierBuilder<WantsIssuer> {
     fn default() -> Self {
         Self {
             parts: Parts::default(),
-            validators: Vec::new(),
+            validators: Validators::default(),
             step: WantsIssuer(()),
+            mode: PhantomData,
         }
     }
 }
 
-impl<C> VerifierBuilder<WantsIssuer, C> {
+impl<C, M> VerifierBuilder<WantsIssuer, C, M> {
     /// Trusts the issuer of this name, compared character by character (RFC 8414 §2).
     #[must_use]
-    pub fn issuer(mut self, issuer: &str) -> VerifierBuilder<WantsAudience, C> {
+    pub fn issuer(mut self, issuer: &str) -> VerifierBuilder<WantsAudience, C, M> {
         self.parts.policy.issuers.push(issuer.into());
         self.at(WantsAudience(()))
     }
 }
 
-impl<C> VerifierBuilder<WantsAudience, C> {
+impl<C, M> VerifierBuilder<WantsAudience, C, M> {
     /// Accepts tokens meant for this audience: the name of the resource server that asks.
     #[must_use]
-    pub fn audience(mut self, audience: &str) -> VerifierBuilder<WantsKeys, C> {
+    pub fn audience(mut self, audience: &str) -> VerifierBuilder<WantsKeys, C, M> {
         self.parts.policy.audiences.push(audience.into());
         self.at(WantsKeys(()))
     }
 }
 
-impl<C> VerifierBuilder<WantsKeys, C> {
+impl<C, M> VerifierBuilder<WantsKeys, C, M> {
     /// Checks signatures with the keys of this document; unusable ones are left out.
     #[must_use]
-    pub fn jwk_set(mut self, set: &JwkSet) -> VerifierBuilder<Ready, C> {
+    pub fn jwk_set(mut self, set: &JwkSet) -> VerifierBuilder<Ready, C, M> {
         self.parts
             .keys
             .push(Keys::Fixed(KeyRing::from_jwk_set(set)));
@@ -97,13 +105,13 @@ impl<C> VerifierBuilder<WantsKeys, C> {
     pub fn keys(
         mut self,
         keys: impl IntoIterator<Item = VerifyingKey>,
-    ) -> VerifierBuilder<Ready, C> {
+    ) -> VerifierBuilder<Ready, C, M> {
         self.parts.keys.push(Keys::Fixed(KeyRing::from_keys(keys)));
         self.at(Ready(()))
     }
 }
 
-impl<C: DeserializeOwned> VerifierBuilder<Ready, C> {
+impl<C: DeserializeOwned, M> VerifierBuilder<Ready, C, M> {
     /// Trusts another issuer, with keys of its own: no issuer's key counts for another's tokens.
     #[must_use]
     pub fn or_issuer(mut self, issuer: &str, set: &JwkSet) -> Self {
@@ -118,10 +126,13 @@ impl<C: DeserializeOwned> VerifierBuilder<Ready, C> {
     ///
     /// # Errors
     /// [`BuildError`] for settings that contradict each other or defeat the purpose.
-    pub fn build(self) -> Result<Verifier<C>, BuildError> {
+    pub fn build(self) -> Result<Verifier<C, M>, BuildError> {
         let Parts {
             policy, keys, dpop, ..
         } = self.parts;
+        if self.parts.has_lost_validators {
+            return Err(BuildError::ValidatorLost);
+        }
         let dpop = Dpop::new(dpop.unwrap_or_default()).map_err(|_| BuildError::NonceSecret)?;
         check(&policy)?;
         let inner = Inner {
@@ -139,15 +150,16 @@ impl<C: DeserializeOwned> VerifierBuilder<Ready, C> {
         };
         Ok(Verifier {
             inner: Arc::new(inner),
+            mode: PhantomData,
         })
     }
 }
 
 #[cfg(feature = "client")]
-impl<C> VerifierBuilder<WantsKeys, C> {
+impl<C, M> VerifierBuilder<WantsKeys, C, M> {
     /// Checks signatures with the keys of this source; every verifier built on it shares them.
     #[must_use]
-    pub fn key_source(mut self, source: &KeySource) -> VerifierBuilder<Ready, C> {
+    pub fn key_source(mut self, source: &KeySource) -> VerifierBuilder<Ready, C, M> {
         self.parts
             .keys
             .push(Keys::Remote(Arc::clone(&source.source)));
@@ -156,7 +168,7 @@ impl<C> VerifierBuilder<WantsKeys, C> {
 
     /// Checks signatures with the keys that the issuer's metadata points to.
     #[must_use]
-    pub fn discovery(self) -> VerifierBuilder<Ready, C> {
+    pub fn discovery(self) -> VerifierBuilder<Ready, C, M> {
         let issuer = self
             .parts
             .policy
@@ -170,24 +182,24 @@ impl<C> VerifierBuilder<WantsKeys, C> {
 
     /// Checks signatures with the keys of the JWK Set at this URL.
     #[must_use]
-    pub fn jwks_url(self, url: &str) -> VerifierBuilder<Ready, C> {
+    pub fn jwks_url(self, url: &str) -> VerifierBuilder<Ready, C, M> {
         self.key_source(&KeySource::jwks_url(url).build())
     }
 }
 
 #[cfg(feature = "client")]
-impl<C: DeserializeOwned> VerifierBuilder<WantsKeys, C> {
+impl<C: DeserializeOwned, M> VerifierBuilder<WantsKeys, C, M> {
     /// The verifier, with the keys that the issuer's metadata points to.
     ///
     /// # Errors
     /// [`BuildError`] for settings that contradict each other or defeat the purpose.
-    pub fn build(self) -> Result<Verifier<C>, BuildError> {
+    pub fn build(self) -> Result<Verifier<C, M>, BuildError> {
         self.discovery().build()
     }
 }
 
 #[cfg(feature = "client")]
-impl<C> VerifierBuilder<Ready, C> {
+impl<C, M> VerifierBuilder<Ready, C, M> {
     /// Trusts another issuer, with the keys of this source.
     #[must_use]
     pub fn or_issuer_with(mut self, issuer: &str, source: &KeySource) -> Self {
@@ -200,7 +212,7 @@ impl<C> VerifierBuilder<Ready, C> {
 }
 
 #[cfg(feature = "client")]
-impl<S, C> VerifierBuilder<S, C> {
+impl<S, C, M> VerifierBuilder<S, C, M> {
     /// Takes the time from here instead of the system's clock.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn crate::client::Clock>) -> Self {
@@ -209,7 +221,7 @@ impl<S, C> VerifierBuilder<S, C> {
     }
 }
 
-impl<S, C> VerifierBuilder<S, C> {
+impl<S, C, M> VerifierBuilder<S, C, M> {
     /// Accepts tokens meant for this audience too.
     #[must_use]
     pub fn or_audience(mut self, audience: &str) -> Self {
@@ -260,19 +272,27 @@ impl<S, C> VerifierBuilder<S, C> {
         self
     }
 
-    /// Reads the caller's own claims into `T`. Validators added before are dropped, so add them
-    /// afterwards.
+    /// Reads the caller's own claims into `T`. It comes before the validators, which look at
+    /// them: with one added already, [`build`](VerifierBuilder::build) refuses.
     #[must_use]
-    pub fn claims<T: DeserializeOwned>(self) -> VerifierBuilder<S, T> {
-        let Self { parts, step, .. } = self;
+    pub fn claims<T: DeserializeOwned>(self) -> VerifierBuilder<S, T, M> {
+        let Self {
+            mut parts,
+            validators,
+            step,
+            mode,
+        } = self;
+        parts.has_lost_validators |= !validators.is_empty();
         VerifierBuilder {
             parts,
-            validators: Vec::new(),
+            validators: Validators::default(),
             step,
+            mode,
         }
     }
 
-    /// Adds a check of the caller's own, run when everything else has passed.
+    /// Adds a check of the caller's own, run when everything else has passed, each time that the
+    /// token is verified.
     #[must_use]
     pub fn validate<F>(mut self, validator: F) -> Self
     where
@@ -280,6 +300,64 @@ impl<S, C> VerifierBuilder<S, C> {
     {
         self.validators.push(Box::new(validator));
         self
+    }
+
+    /// Adds a check that has to be awaited, such as a question to a database, run when everything
+    /// else has passed. How long it may take is for the check itself to bound.
+    ///
+    /// The verifier then has async entries alone:
+    ///
+    /// ```
+    /// # use tollgate_verify::{Rejection, Verifier, jose::JwkSet};
+    /// # async fn is_blocked(subject: &str) -> Result<bool, ()> { Ok(subject == "mallory") }
+    /// let verifier = Verifier::builder()
+    ///     .issuer("https://as.example")
+    ///     .audience("https://orders.example")
+    ///     .jwk_set(&JwkSet { keys: Vec::new() })
+    ///     .validate_async(|token| Box::pin(async {
+    ///         match is_blocked(token.subject().unwrap_or_default()).await {
+    ///             Ok(false) => Ok(()),
+    ///             Ok(true) => Err(Rejection::new("blocked")),
+    ///             Err(()) => Err(Rejection::undecided("no answer about the subject")),
+    ///         }
+    ///     }))
+    ///     .build()?;
+    /// # async fn example(verifier: Verifier<tollgate_verify::NoClaims, tollgate_verify::Awaited>) {
+    /// let refused = verifier.verify("not.a.token").await.unwrap_err();
+    /// # }
+    /// # Ok::<(), tollgate_verify::BuildError>(())
+    /// ```
+    ///
+    /// ```compile_fail,E0599
+    /// # use tollgate_verify::{Verifier, jose::JwkSet};
+    /// let verifier = Verifier::builder()
+    ///     .issuer("https://as.example")
+    ///     .audience("https://orders.example")
+    ///     .jwk_set(&JwkSet { keys: Vec::new() })
+    ///     .validate_async(|_| Box::pin(async { Ok(()) }))
+    ///     .build()?;
+    /// let cannot_await = verifier.blocking();
+    /// # Ok::<(), tollgate_verify::BuildError>(())
+    /// ```
+    #[cfg(feature = "client")]
+    #[must_use]
+    pub fn validate_async<F>(mut self, validator: F) -> VerifierBuilder<S, C, Awaited>
+    where
+        F: for<'t> Fn(&'t VerifiedToken<C>) -> Validation<'t> + Send + Sync + 'static,
+    {
+        self.validators.push_awaited(Box::new(validator));
+        let Self {
+            parts,
+            validators,
+            step,
+            ..
+        } = self;
+        VerifierBuilder {
+            parts,
+            validators,
+            step,
+            mode: PhantomData,
+        }
     }
 
     /// How DPoP proofs are judged.
@@ -294,19 +372,23 @@ impl<S, C> VerifierBuilder<S, C> {
         self
     }
 
-    fn at<T>(self, step: T) -> VerifierBuilder<T, C> {
+    fn at<T>(self, step: T) -> VerifierBuilder<T, C, M> {
         let Self {
-            parts, validators, ..
+            parts,
+            validators,
+            mode,
+            ..
         } = self;
         VerifierBuilder {
             parts,
             validators,
             step,
+            mode,
         }
     }
 }
 
-impl<S: fmt::Debug, C> fmt::Debug for VerifierBuilder<S, C> {
+impl<S: fmt::Debug, C, M> fmt::Debug for VerifierBuilder<S, C, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerifierBuilder")
             .field("policy", &self.parts.policy)

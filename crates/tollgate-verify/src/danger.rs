@@ -18,7 +18,7 @@ pub trait DangerousBuilder: Sized {
     fn tolerate_missing(self, claim: Claim) -> Self;
 }
 
-impl<S, C> DangerousBuilder for VerifierBuilder<S, C> {
+impl<S, C, M> DangerousBuilder for VerifierBuilder<S, C, M> {
     fn tolerate_missing(self, claim: Claim) -> Self {
         self.tolerate(claim)
     }

@@ -70,6 +70,9 @@ pub enum Error {
     /// A validator of the caller's refused the token.
     #[error("verify token: refused by validator: {0}")]
     Rejected(Box<str>),
+    /// A validator of the caller's could not find out whether to let the token pass.
+    #[error("verify token: undecided by validator: {0}")]
+    Undecided(Box<str>),
 }
 
 impl Error {
@@ -94,6 +97,7 @@ impl Error {
             Self::TokenType => "token_type",
             Self::KeyBinding | Self::Proof(_) => "key_binding",
             Self::KeysUnavailable => "keys_unavailable",
+            Self::Undecided(_) => "undecided",
         }
     }
 }
@@ -144,6 +148,11 @@ pub enum BuildError {
     /// The secret for DPoP nonces is shorter than 32 bytes.
     #[error("build verifier: nonce secret too short")]
     NonceSecret,
+    /// A validator was added before the claims type that it was meant to look at was chosen.
+    ///
+    /// [`claims`](crate::VerifierBuilder::claims) comes first, so that no check is lost.
+    #[error("build verifier: validator added before the claims type")]
+    ValidatorLost,
     /// More than 64 claims are required.
     #[error("build verifier: too many required claims")]
     RequiredClaims,

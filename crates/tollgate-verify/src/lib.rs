@@ -77,6 +77,7 @@
     )
 )]
 
+mod batch;
 #[cfg(feature = "client")]
 pub mod blocking;
 mod bound;
@@ -91,6 +92,7 @@ mod http_url;
 mod keys;
 mod policy;
 mod token;
+mod validators;
 mod verifier;
 #[cfg(feature = "tower")]
 pub mod web;
@@ -102,4 +104,7 @@ pub use policy::{Claim, TokenType};
 pub use token::{NoClaims, VerifiedToken};
 pub use tollgate_jose as jose;
 pub use tollgate_protocol::UnixSeconds;
-pub use verifier::{Rejection, Verifier};
+#[cfg(feature = "client")]
+pub use validators::Validation;
+pub use validators::{AtOnce, Awaited, Rejection};
+pub use verifier::Verifier;

@@ -1,34 +1,36 @@
 //! The verifier: finds the key, checks the signature, applies the policy.
 
 use std::fmt;
-use std::num::NonZeroUsize;
+use std::marker::PhantomData;
 use std::sync::Arc;
-use std::thread;
 
 use serde::de::DeserializeOwned;
 use tollgate_jose::Compact;
 use tollgate_protocol::UnixSeconds;
 
+use crate::bound::check_binding;
 use crate::builder::{VerifierBuilder, WantsIssuer};
-use crate::dpop::Dpop;
+use crate::dpop::{Dpop, Presented};
 use crate::error::Error;
 use crate::keys::KeyRing;
 use crate::policy::{Binding, Policy, Terms, TokenType, missing};
 use crate::token::{NoClaims, VerifiedToken};
-
-/// Fewer tokens than this for each thread are not worth starting one.
-const TOKENS_PER_THREAD_MIN: usize = 16;
+use crate::validators::{AtOnce, Validators};
 
 /// Verifies tokens against a policy. Cheap to clone; clones share keys.
-pub struct Verifier<C = NoClaims> {
+///
+/// `C` are the caller's own claims. `M` is [`AtOnce`] unless a validator has to be awaited
+/// ([`VerifierBuilder::validate_async`]): what cannot await does not exist on such a verifier.
+pub struct Verifier<C = NoClaims, M = AtOnce> {
     pub(crate) inner: Arc<Inner<C>>,
+    pub(crate) mode: PhantomData<fn() -> M>,
 }
 
 pub(crate) struct Inner<C> {
     pub(crate) policy: Policy,
     /// The keys of each issuer, in the order of the policy's issuers.
     pub(crate) keys: Vec<Keys>,
-    pub(crate) validators: Vec<Validator<C>>,
+    pub(crate) validators: Validators<C>,
     pub(crate) dpop: Dpop,
     #[cfg(feature = "client")]
     pub(crate) clock: Arc<dyn crate::client::Clock>,
@@ -42,21 +44,6 @@ pub(crate) enum Keys {
     #[cfg(feature = "client")]
     Remote(Arc<crate::client::source::Source>),
 }
-
-/// Why a validator of the caller's refused a token; goes to the log, never to the sender.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rejection(Box<str>);
-
-impl Rejection {
-    /// A rejection with a reason.
-    #[must_use]
-    pub fn new(reason: &str) -> Self {
-        Self(reason.into())
-    }
-}
-
-pub(crate) type Validator<C> =
-    Box<dyn Fn(&VerifiedToken<C>) -> Result<(), Rejection> + Send + Sync>;
 
 impl Verifier {
     /// Starts building a verifier.
@@ -73,41 +60,25 @@ impl<C: DeserializeOwned> Verifier<C> {
     /// [`Error`] by cause. A token bound to a key is refused with [`Error::KeyBinding`], since
     /// nothing was presented to prove possession.
     pub fn verify_at(&self, token: &str, now: UnixSeconds) -> Result<VerifiedToken<C>, Error> {
-        let token_type = &self.inner.policy.token_type;
-        self.inner.verify(token, token_type, now, Binding::Absent)
+        self.inner.verify(token, Purpose::Bearer, now)
     }
 
-    /// Verifies many tokens on all cores; the results stand in the order of the tokens.
-    pub fn verify_many_at(
+    /// Verifies an access token and the proof of possession that came with it, with the keys at
+    /// hand and without any I/O.
+    ///
+    /// A token that is not bound passes when no DPoP proof came with it. A bound one passes only
+    /// with everything that it is bound to.
+    ///
+    /// # Errors
+    /// As [`Verifier::verify_at`], [`Error::KeyBinding`] when nothing was presented for a bound
+    /// token, and [`Error::Proof`] when what was presented does not count.
+    pub fn verify_bound_at(
         &self,
-        tokens: &[&str],
+        token: &str,
+        presented: &Presented<'_>,
         now: UnixSeconds,
-    ) -> Vec<Result<VerifiedToken<C>, Error>>
-    where
-        C: Send,
-    {
-        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let threads = (tokens.len() / TOKENS_PER_THREAD_MIN).clamp(1, cores);
-        let share = tokens.len().div_ceil(threads).max(1);
-        let verify_all = |part: &[&str]| -> Vec<_> {
-            part.iter()
-                .map(|token| self.verify_at(token, now))
-                .collect()
-        };
-        thread::scope(|scope| {
-            let mut parts = tokens.chunks(share);
-            let first = parts.next().unwrap_or_default();
-            let others: Vec<_> = parts
-                .map(|part| (part, scope.spawn(move || verify_all(part))))
-                .collect();
-            let mut results = verify_all(first);
-            for (part, other) in others {
-                // A validator of the caller's that panics loses its share, not the rest.
-                let failed = |_| part.iter().map(|_| Err(Error::KeysUnavailable)).collect();
-                results.extend(other.join().unwrap_or_else(failed));
-            }
-            results
-        })
+    ) -> Result<VerifiedToken<C>, Error> {
+        self.inner.verify(token, Purpose::Bound(presented), now)
     }
 
     /// Verifies an OpenID Connect ID token (OpenID Connect Core §3.1.3.7); the audience of the
@@ -122,19 +93,109 @@ impl<C: DeserializeOwned> Verifier<C> {
         nonce: &str,
         now: UnixSeconds,
     ) -> Result<VerifiedToken<C>, Error> {
-        let verified = self
-            .inner
-            .verify(token, &TokenType::IdToken, now, Binding::Absent)?;
-        check_id_token(&self.inner.policy, verified, nonce)
+        self.inner.verify(token, Purpose::IdToken { nonce }, now)
+    }
+}
+
+impl<C, M> Verifier<C, M> {
+    /// The nonce that proofs must carry now, to be sent in the `DPoP-Nonce` header of every
+    /// answer; `None` unless a nonce secret was configured (RFC 9449 §9).
+    #[must_use]
+    pub fn dpop_nonce_at(&self, now: UnixSeconds) -> Option<String> {
+        self.inner.dpop.nonce(now)
+    }
+}
+
+/// What a token is presented as.
+#[derive(Clone, Copy)]
+pub(crate) enum Purpose<'p> {
+    /// An access token with nothing to prove possession of a key.
+    Bearer,
+    /// An access token with what came along.
+    Bound(&'p Presented<'p>),
+    /// An ID token, made for this nonce.
+    IdToken { nonce: &'p str },
+}
+
+/// What one verification is about, beside the policy.
+#[derive(Clone, Copy)]
+pub(crate) struct Circumstances<'t> {
+    pub(crate) token: &'t str,
+    pub(crate) purpose: Purpose<'t>,
+    pub(crate) now: UnixSeconds,
+}
+
+impl<C: DeserializeOwned> Inner<C> {
+    /// The token, with the keys at hand.
+    pub(crate) fn verify(
+        &self,
+        token: &str,
+        purpose: Purpose<'_>,
+        now: UnixSeconds,
+    ) -> Result<VerifiedToken<C>, Error> {
+        let parsed = self.policy.parse(token)?;
+        let issuer = self.policy.issuer_of(&parsed)?;
+        let circumstances = Circumstances {
+            token,
+            purpose,
+            now,
+        };
+        match self.keys.get(issuer) {
+            Some(Keys::Fixed(ring)) => self.check(&parsed, issuer, ring, circumstances),
+            #[cfg(feature = "client")]
+            Some(Keys::Remote(source)) => {
+                let snapshot = source.at_hand().ok_or(Error::KeysUnavailable)?;
+                self.check(&parsed, issuer, &snapshot.ring, circumstances)
+            }
+            None => Err(Error::KeysUnavailable),
+        }
+    }
+
+    /// Everything from the key on, once it is known whose keys to use; validators that are
+    /// awaited come afterwards.
+    pub(crate) fn check(
+        &self,
+        parsed: &Compact<'_>,
+        issuer: usize,
+        ring: &KeyRing,
+        circumstances: Circumstances<'_>,
+    ) -> Result<VerifiedToken<C>, Error> {
+        let Circumstances {
+            token,
+            purpose,
+            now,
+        } = circumstances;
+        let key = ring.find(parsed.header().algorithm(), parsed.header().kid())?;
+        let (token_type, binding) = match purpose {
+            Purpose::Bearer => (&self.policy.token_type, Binding::Absent),
+            Purpose::Bound(_) => (&self.policy.token_type, Binding::Presented),
+            Purpose::IdToken { .. } => (&TokenType::IdToken, Binding::Absent),
+        };
+        let terms = Terms {
+            issuer,
+            token_type,
+            now,
+            binding,
+        };
+        let verified = self.policy.judge(parsed, key, terms)?;
+        match purpose {
+            Purpose::Bearer => {}
+            Purpose::Bound(presented) => {
+                check_binding(&self.dpop, &verified, token, presented, now)?;
+            }
+            Purpose::IdToken { nonce } => check_id_token(&self.policy, &verified, nonce)?,
+        }
+        self.validators.check(&verified)?;
+        Ok(verified)
     }
 }
 
 /// The checks that ID tokens have beyond those of any token.
-pub(crate) fn check_id_token<C>(
+fn check_id_token<C>(
     policy: &Policy,
-    verified: VerifiedToken<C>,
+    verified: &VerifiedToken<C>,
     nonce: &str,
-) -> Result<VerifiedToken<C>, Error> {
+) -> Result<(), Error> {
     let claims = &verified.claims;
     verified.subject().ok_or_else(|| missing("sub"))?;
     let own = claims.nonce.as_ref().ok_or_else(|| missing("nonce"))?;
@@ -151,88 +212,19 @@ pub(crate) fn check_id_token<C>(
         None if verified.audiences().nth(1).is_some() => return Err(missing("azp")),
         _ => {}
     }
-    Ok(verified)
+    Ok(())
 }
 
-/// What one verification is about, beside the token itself.
-#[derive(Clone, Copy)]
-pub(crate) struct Circumstances<'t> {
-    pub(crate) token_type: &'t TokenType,
-    pub(crate) now: UnixSeconds,
-    pub(crate) binding: Binding,
-}
-
-impl<C: DeserializeOwned> Inner<C> {
-    pub(crate) fn verify(
-        &self,
-        token: &str,
-        token_type: &TokenType,
-        now: UnixSeconds,
-        binding: Binding,
-    ) -> Result<VerifiedToken<C>, Error> {
-        let parsed = self.policy.parse(token)?;
-        let issuer = self.policy.issuer_of(&parsed)?;
-        let circumstances = Circumstances {
-            token_type,
-            now,
-            binding,
-        };
-        match self.keys.get(issuer) {
-            Some(Keys::Fixed(ring)) => self.check(&parsed, issuer, ring, circumstances),
-            #[cfg(feature = "client")]
-            Some(Keys::Remote(source)) => {
-                let snapshot = source.at_hand().ok_or(Error::KeysUnavailable)?;
-                self.check(&parsed, issuer, &snapshot.ring, circumstances)
-            }
-            None => Err(Error::KeysUnavailable),
-        }
-    }
-
-    /// Everything from the key on, once it is known whose keys to use.
-    pub(crate) fn check(
-        &self,
-        parsed: &Compact<'_>,
-        issuer: usize,
-        ring: &KeyRing,
-        circumstances: Circumstances<'_>,
-    ) -> Result<VerifiedToken<C>, Error> {
-        let Circumstances {
-            token_type,
-            now,
-            binding,
-        } = circumstances;
-        let key = ring.find(parsed.header().algorithm(), parsed.header().kid())?;
-        let terms = Terms {
-            issuer,
-            token_type,
-            now,
-            binding,
-        };
-        let verified = self.policy.judge(parsed, key, terms)?;
-        self.validate(&verified)?;
-        Ok(verified)
-    }
-}
-
-impl<C> Inner<C> {
-    /// Runs the caller's own checks.
-    pub(crate) fn validate(&self, token: &VerifiedToken<C>) -> Result<(), Error> {
-        let mut validators = self.validators.iter();
-        validators
-            .try_for_each(|validator| validator(token))
-            .map_err(|reason| Error::Rejected(reason.0))
-    }
-}
-
-impl<C> Clone for Verifier<C> {
+impl<C, M> Clone for Verifier<C, M> {
     fn clone(&self) -> Self {
         Self {
             inner: Arc::clone(&self.inner),
+            mode: PhantomData,
         }
     }
 }
 
-impl<C> fmt::Debug for Verifier<C> {
+impl<C, M> fmt::Debug for Verifier<C, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Verifier")
             .field("policy", &self.inner.policy)

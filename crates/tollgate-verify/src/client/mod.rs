@@ -2,6 +2,7 @@
 
 mod address;
 mod answers;
+mod batch;
 mod cache_control;
 mod client_tokens;
 mod clock;

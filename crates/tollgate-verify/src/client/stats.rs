@@ -129,7 +129,7 @@ impl Stats {
 }
 
 /// The words that [`Error::code`] knows, and the one for success.
-const RESULTS: [&str; 18] = [
+const RESULTS: [&str; 19] = [
     "valid",
     "malformed",
     "too_large",
@@ -148,6 +148,7 @@ const RESULTS: [&str; 18] = [
     "token_type",
     "key_binding",
     "keys_unavailable",
+    "undecided",
 ];
 
 /// Counts results and their durations without a lock.

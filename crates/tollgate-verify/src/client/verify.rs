@@ -1,7 +1,7 @@
 //! Verification that waits for keys when it has to: as a future, or on the calling thread.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -9,62 +9,20 @@ use serde::de::DeserializeOwned;
 use super::flight::Flight;
 use super::source::{AfterMiss, LookUp, Source};
 use super::stats::Stats;
-use crate::bound::check_binding;
 use crate::dpop::Presented;
 use crate::error::Error;
-use crate::policy::{Binding, TokenType};
 use crate::token::VerifiedToken;
-use crate::verifier::{Circumstances, Inner, Keys, Verifier, check_id_token};
+use crate::validators::Awaited;
+use crate::verifier::{Circumstances, Inner, Keys, Purpose, Verifier};
 
-impl<C: DeserializeOwned> Verifier<C> {
+impl<C: DeserializeOwned, M> Verifier<C, M> {
     /// Verifies an access token, and fetches keys when they are needed; works on any runtime.
     ///
     /// # Errors
     /// [`Error`] by cause, [`Error::KeysUnavailable`] when the provider cannot be reached and the
     /// keys at hand are too old to serve.
     pub async fn verify(&self, token: &str) -> Result<VerifiedToken<C>, Error> {
-        self.inner
-            .run(token, &self.inner.policy.token_type, Binding::Absent)
-            .await
-    }
-
-    /// Verifies many tokens on all cores; the results stand in the order of the tokens.
-    ///
-    /// Keys are waited for first; the work is then done on threads of its own, so that the
-    /// runtime's are not held up.
-    pub async fn verify_many(&self, tokens: &[&str]) -> Vec<Result<VerifiedToken<C>, Error>>
-    where
-        C: Send + 'static,
-    {
-        for flight in self.inner.flights_for_cold_sources() {
-            flight.landing().await;
-        }
-        let (landed, results) = (Flight::default(), Arc::<Results<C>>::default());
-        let worker = BatchWorker {
-            verifier: self.clone(),
-            tokens: tokens.iter().map(|&token| token.to_owned()).collect(),
-            results: Arc::clone(&results),
-            landed: landed.clone(),
-        };
-        let spawned = thread::Builder::new()
-            .name("tollgate-batch".into())
-            .spawn(move || worker.run());
-        drop(spawned);
-        landed.landing().await;
-        let results: Option<Vec<_>> = results
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let mut results = results.unwrap_or_default();
-        results.resize_with(tokens.len(), || Err(Error::KeysUnavailable));
-        for (token, result) in tokens.iter().zip(&mut results) {
-            if self.inner.is_worth_a_refresh(result) {
-                *result = self.verify(token).await;
-            } else {
-                self.inner.validations.count_result(result);
-            }
-        }
-        results
+        self.inner.run(token, Purpose::Bearer).await
     }
 
     /// Verifies an ID token, see [`Verifier::verify_id_token_at`].
@@ -76,11 +34,7 @@ impl<C: DeserializeOwned> Verifier<C> {
         token: &str,
         nonce: &str,
     ) -> Result<VerifiedToken<C>, Error> {
-        let verified = self
-            .inner
-            .run(token, &TokenType::IdToken, Binding::Absent)
-            .await?;
-        check_id_token(&self.inner.policy, verified, nonce)
+        self.inner.run(token, Purpose::IdToken { nonce }).await
     }
 
     /// Verifies a token and the proof of possession that came with it, see
@@ -93,18 +47,7 @@ impl<C: DeserializeOwned> Verifier<C> {
         token: &str,
         presented: &Presented<'_>,
     ) -> Result<VerifiedToken<C>, Error> {
-        let token_type = &self.inner.policy.token_type;
-        let verified = self
-            .inner
-            .run(token, token_type, Binding::Presented)
-            .await?;
-        check_binding(
-            &self.inner.dpop,
-            verified,
-            token,
-            presented,
-            self.inner.clock.now(),
-        )
+        self.inner.run(token, Purpose::Bound(presented)).await
     }
 
     /// Fetches the keys of every issuer now, so that the first token need not wait.
@@ -119,7 +62,7 @@ impl<C: DeserializeOwned> Verifier<C> {
     }
 }
 
-impl<C> Verifier<C> {
+impl<C, M> Verifier<C, M> {
     /// Forgets all fetched keys.
     pub fn clear(&self) {
         for source in self.inner.sources() {
@@ -138,6 +81,17 @@ impl<C> Verifier<C> {
         }
     }
 
+    /// The same verifier among those whose validators are awaited, where it lacks nothing.
+    #[must_use]
+    pub fn awaited(&self) -> Verifier<C, Awaited> {
+        Verifier {
+            inner: Arc::clone(&self.inner),
+            mode: PhantomData,
+        }
+    }
+}
+
+impl<C> Verifier<C> {
     /// The same verifier for code without an async runtime: same policy, same keys.
     #[must_use]
     pub fn blocking(&self) -> crate::blocking::Verifier<C> {
@@ -164,27 +118,31 @@ impl<C: DeserializeOwned> Inner<C> {
     pub(crate) async fn run(
         &self,
         token: &str,
-        token_type: &TokenType,
-        binding: Binding,
+        purpose: Purpose<'_>,
     ) -> Result<VerifiedToken<C>, Error> {
         let (mut progress, started) = (Progress::default(), self.clock.elapsed());
-        loop {
-            match self.step(token, token_type, binding, &mut progress) {
-                Step::Done(result) => return self.counted(result, started),
+        let result = loop {
+            match self.step(token, purpose, &mut progress) {
+                Step::Done(result) => break result,
                 Step::Wait(flight) => flight.landing().await,
             }
-        }
+        };
+        let result = match result {
+            Ok(verified) => self.validators.query(&verified).await.map(|()| verified),
+            refused => refused,
+        };
+        self.counted(result, started)
     }
 
+    /// The same on a thread that waits; for verifiers without awaited validators.
     pub(crate) fn run_blocking(
         &self,
         token: &str,
-        token_type: &TokenType,
-        binding: Binding,
+        purpose: Purpose<'_>,
     ) -> Result<VerifiedToken<C>, Error> {
         let (mut progress, started) = (Progress::default(), self.clock.elapsed());
         loop {
-            match self.step(token, token_type, binding, &mut progress) {
+            match self.step(token, purpose, &mut progress) {
                 Step::Done(result) => return self.counted(result, started),
                 Step::Wait(flight) => flight.wait(),
             }
@@ -193,19 +151,13 @@ impl<C: DeserializeOwned> Inner<C> {
 
     /// Goes as far as it can without waiting. A token waits at most twice: for keys to be there,
     /// and once for newer ones.
-    fn step(
-        &self,
-        token: &str,
-        token_type: &TokenType,
-        binding: Binding,
-        progress: &mut Progress,
-    ) -> Step<C> {
+    fn step(&self, token: &str, purpose: Purpose<'_>, progress: &mut Progress) -> Step<C> {
         let circumstances = Circumstances {
-            token_type,
+            token,
+            purpose,
             now: self.clock.now(),
-            binding,
         };
-        let step = self.try_step(token, circumstances, progress);
+        let step = self.try_step(circumstances, progress);
         step.unwrap_or_else(|error| Step::Done(Err(error)))
     }
 
@@ -222,11 +174,10 @@ impl<C: DeserializeOwned> Inner<C> {
 
     fn try_step(
         &self,
-        token: &str,
         circumstances: Circumstances<'_>,
         progress: &mut Progress,
     ) -> Result<Step<C>, Error> {
-        let parsed = self.policy.parse(token)?;
+        let parsed = self.policy.parse(circumstances.token)?;
         let issuer = self.policy.issuer_of(&parsed)?;
         let source = match self.keys.get(issuer) {
             Some(Keys::Remote(source)) => source,
@@ -251,7 +202,7 @@ impl<C: DeserializeOwned> Inner<C> {
         progress.has_retried = true;
         progress.has_waited = true;
         match source.after_miss(&snapshot) {
-            AfterMiss::Retry => self.try_step(token, circumstances, progress),
+            AfterMiss::Retry => self.try_step(circumstances, progress),
             AfterMiss::Wait(flight) => Ok(Step::Wait(flight)),
             AfterMiss::GiveUp => Ok(Step::Done(result)),
         }
@@ -291,32 +242,5 @@ impl<C> Inner<C> {
                 result,
                 Err(Error::KeyNotFound | Error::Signature | Error::KeysUnavailable)
             )
-    }
-}
-
-/// Where a batch leaves its results.
-type Results<C> = Mutex<Option<Vec<Result<VerifiedToken<C>, Error>>>>;
-
-/// Does a batch on a thread of its own.
-struct BatchWorker<C> {
-    verifier: Verifier<C>,
-    tokens: Vec<String>,
-    results: Arc<Results<C>>,
-    landed: Flight,
-}
-
-impl<C: DeserializeOwned + Send> BatchWorker<C> {
-    fn run(&self) {
-        let tokens: Vec<&str> = self.tokens.iter().map(String::as_str).collect();
-        let results = self
-            .verifier
-            .verify_many_at(&tokens, self.verifier.inner.clock.now());
-        *self.results.lock().unwrap_or_else(PoisonError::into_inner) = Some(results);
-    }
-}
-
-impl<C> Drop for BatchWorker<C> {
-    fn drop(&mut self) {
-        self.landed.land();
     }
 }

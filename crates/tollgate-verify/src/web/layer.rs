@@ -21,6 +21,7 @@ use crate::client::{IntrospectionError, Introspector};
 use crate::dpop::{Presented, Proof};
 use crate::error::Error;
 use crate::token::{NoClaims, VerifiedToken};
+use crate::validators::Awaited;
 use crate::verifier::Verifier;
 
 /// What is told about a refused token: to the log, never to its sender.
@@ -32,7 +33,7 @@ type OnRefusal = Arc<dyn Fn(&Error) + Send + Sync>;
 /// Refuses with 400, 401 or 403 as RFC 6750 §3.1 says, and with 503 when there are no keys to
 /// verify with. Tokens in the body or the URL are not looked at.
 pub struct RequireToken<C = NoClaims> {
-    verifier: Verifier<C>,
+    verifier: Verifier<C, Awaited>,
     settings: Arc<Settings>,
 }
 
@@ -48,9 +49,13 @@ struct Settings {
 impl<C> RequireToken<C> {
     /// A layer on this verifier.
     #[must_use]
-    pub fn new(verifier: Verifier<C>) -> Self {
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a layer is what becomes of a verifier"
+    )]
+    pub fn new<M>(verifier: Verifier<C, M>) -> Self {
         Self {
-            verifier,
+            verifier: verifier.awaited(),
             settings: Arc::default(),
         }
     }
@@ -232,8 +237,10 @@ impl<C: DeserializeOwned> RequireToken<C> {
             Ok(Some(active)) => {
                 let inner = &self.verifier.inner;
                 let active = active.with_custom()?;
-                inner.validate(&active)?;
-                check_binding(&inner.dpop, active, token, presented, inner.clock.now())
+                check_binding(&inner.dpop, &active, token, presented, inner.clock.now())?;
+                inner.validators.check(&active)?;
+                inner.validators.query(&active).await?;
+                Ok(active)
             }
             Ok(None) => Err(Error::Inactive),
             Err(IntrospectionError::Refused(error)) => Err(error),

@@ -33,7 +33,9 @@ pub(crate) enum Refusal {
 impl From<&Error> for Refusal {
     fn from(error: &Error) -> Self {
         match error {
-            Error::KeysUnavailable | Error::Proof(ProofError::StoreFull) => Self::Unavailable,
+            Error::KeysUnavailable | Error::Undecided(_) | Error::Proof(ProofError::StoreFull) => {
+                Self::Unavailable
+            }
             Error::Proof(ProofError::Nonce) => Self::UseNonce,
             Error::Proof(ProofError::Binding) => Self::InvalidToken,
             Error::Proof(_) => Self::InvalidProof,

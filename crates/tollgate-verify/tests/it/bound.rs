@@ -1,12 +1,13 @@
 //! Tokens bound to a key, and what proves possession of it.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tollgate_verify::jose::{Algorithm, SigningKey, compact, sha256_base64url};
 use tollgate_verify::{
-    BuildError, DpopSettings, Error, Presented, Proof, ProofError, UnixSeconds, Verifier,
+    BuildError, DpopSettings, Error, Presented, Proof, ProofError, UnixSeconds, VerifiedToken,
+    Verifier,
 };
 
 use crate::provider::{NOW, builder, good, token, with};
@@ -298,6 +299,64 @@ fn nonces_are_demanded_when_configured() {
         builder().dpop(settings).build().unwrap_err(),
         BuildError::NonceSecret
     );
+}
+
+#[tokio::test]
+async fn batches_carry_their_proofs() {
+    let clock = Arc::new(crate::client::fake::HandClock::default());
+    let build = || builder().clock(Arc::clone(&clock) as _).build().unwrap();
+    let (bound, other) = (bound_token(), bound_token());
+    let jwt = good_proof(&bound);
+    let proof = Proof {
+        jwt: &jwt,
+        method: "GET",
+        url: URL,
+    };
+    let presented = Presented {
+        proof: Some(proof),
+        ..Presented::default()
+    };
+    let by_certificate = token(&with(
+        "cnf",
+        json!({"x5t#S256": sha256_base64url(CERTIFICATE)}),
+    ));
+    let certificate = Presented {
+        certificate: Some(CERTIFICATE),
+        ..Presented::default()
+    };
+    let plain = token(&good());
+    let mut batch = vec![
+        (bound.as_str(), presented),
+        (bound.as_str(), Presented::default()),
+        (other.as_str(), presented),
+        (by_certificate.as_str(), certificate),
+        (plain.as_str(), Presented::default()),
+        ("bad", Presented::default()),
+        (bound.as_str(), presented),
+    ];
+    // Enough of them for more than one thread.
+    batch.extend(std::iter::repeat_n(
+        (plain.as_str(), Presented::default()),
+        60,
+    ));
+    let check = |results: Vec<Result<VerifiedToken, Error>>| {
+        let codes: Vec<&str> = results
+            .iter()
+            .map(|result| result.as_ref().map_or_else(Error::code, |_| "ok"))
+            .collect();
+        let refused = "key_binding";
+        // A proof counts for the token that it was made for, and once.
+        assert_eq!(
+            codes[..7],
+            ["ok", refused, refused, "ok", "ok", "malformed", refused]
+        );
+        let replayed = Error::Proof(ProofError::Replayed);
+        assert_eq!(results[6].as_ref().unwrap_err(), &replayed);
+        assert!(codes[7..].iter().all(|code| *code == "ok"));
+    };
+    check(build().verify_bound_many_at(&batch, NOW));
+    check(build().blocking().verify_bound_many(&batch));
+    check(build().verify_bound_many(&batch).await);
 }
 
 /// A bound token and a proof for GET on a URL, for the tests of the layer.

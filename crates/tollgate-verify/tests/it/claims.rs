@@ -374,4 +374,7 @@ fn builders_refuse_nonsense() {
         builder.require(&i.to_string())
     });
     check(many.build(), BuildError::RequiredClaims);
+    // A check that the new claims type would drop.
+    let dropped = ready("i", "a").validate(|_| Ok(())).claims::<Value>();
+    assert_eq!(dropped.build().unwrap_err(), BuildError::ValidatorLost);
 }

@@ -67,6 +67,13 @@ async fn send(app: Router, request: Request<Body>) -> (StatusCode, Vec<String>, 
     )
 }
 
+/// The status that a token gets behind a layer.
+pub(crate) async fn status_for(layer: RequireToken, token: &str) -> StatusCode {
+    send(app(layer), request(&[&format!("Bearer {token}")]))
+        .await
+        .0
+}
+
 #[tokio::test]
 async fn a_good_token_is_let_in() {
     let (status, _, body) = send(
