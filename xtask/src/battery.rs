@@ -27,6 +27,12 @@ const BATTERIES: &[Battery] = &[
         tests: "rotation::",
         environment: &[("TOLLGATE_TEST_ROTATION_SECONDS", "60")],
     },
+    Battery {
+        name: "verify-rotation",
+        tests: "verifiers::",
+        // Keys that sign, one every two seconds.
+        environment: &[("TOLLGATE_TEST_ROTATIONS", "30")],
+    },
 ];
 
 /// Minutes that the soak takes.
@@ -51,7 +57,7 @@ pub(crate) fn run(name: &str, minutes: Option<&str>) -> Result<()> {
         "-p",
         "tollgate-server",
         "--test",
-        "it",
+        "battery",
         battery.tests,
     ]);
     tests.args(["--", "--include-ignored", "--nocapture"]);

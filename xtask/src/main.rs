@@ -23,7 +23,7 @@ usage: cargo xtask TASK
   lint              formatting, clippy, documentation and house rules
   tidy              the house rules alone
   bench [--quick]   speed and size, into docs/performance.md
-  battery NAME      one of the long tests: kill, ott, rotation, soak [MINUTES]";
+  battery NAME      one of the long tests: kill, ott, rotation, verify-rotation, soak [MINUTES]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

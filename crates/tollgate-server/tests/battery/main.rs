@@ -15,6 +15,7 @@ mod kill;
 mod logs;
 mod ott;
 mod rotation;
+mod verifiers;
 
 use tollgate_testkit::{Builder, TestServer};
 
