@@ -13,6 +13,7 @@
 
 mod access_tokens;
 mod bound;
+mod differential;
 mod introspection;
 mod node;
 mod provider;
