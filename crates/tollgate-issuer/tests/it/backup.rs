@@ -1,7 +1,10 @@
 //! Backup and restore: what comes back, and what must not.
 
-use tollgate_issuer::{AdminError, Issuer, check::Revoker, keys::KeyState, one_time::RedeemError};
-
+use tollgate_issuer::{
+    AdminError, Issuer, authenticate::Credentials, check::Revoker, clients::NewClient,
+    keys::KeyState, one_time::RedeemError,
+};
+use tollgate_jose::{Algorithm, SigningKey, compact, encode_header};
 use tollgate_store::Store as _;
 
 use crate::{
@@ -119,6 +122,51 @@ async fn no_cache_remembers_what_was_before() {
     issuer.restore(&file, &bench.context()).await.unwrap();
     assert!(!bench.is_active(&issuer, &token).await);
     assert!(!bench.authenticates(&issuer, "c", &secret).await);
+}
+
+/// No cut covers assertions: one that was caught on its way could be used again otherwise.
+#[tokio::test]
+async fn an_assertion_stays_used_whenever_it_was() {
+    let bench = Bench::new();
+    let issuer = bench.open().await;
+    let (_, key) = SigningKey::generate(Algorithm::EdDSA).unwrap();
+    let jwks = format!(
+        r#"{{"keys":[{}]}}"#,
+        serde_json::to_string(&key.public_jwk().unwrap()).unwrap()
+    );
+    let new = NewClient {
+        jwks: Some(jwks),
+        ..NewClient::new(id("keyed"))
+    };
+    issuer.create_client(new, &bench.context()).await.unwrap();
+    let assertion = |jti: &str| {
+        let claims = serde_json::json!({
+            "iss": "keyed", "sub": "keyed", "aud": bench.settings.issuer,
+            "jti": jti, "exp": bench.now().0 + 600,
+        });
+        let header = encode_header(Algorithm::EdDSA, key.kid(), "JWT");
+        let mut assertion = String::new();
+        compact(&header, claims.to_string().as_bytes(), &key, &mut assertion).unwrap();
+        assertion
+    };
+    let counts = async |issuer: &Issuer<SharedStore>, assertion: &str| {
+        let credentials = Credentials::Assertion {
+            client_id: None,
+            assertion,
+        };
+        let outcome = issuer.authenticate(credentials, &bench.context()).await;
+        outcome.is_ok()
+    };
+    let [before, after, unused] = ["before", "after", "unused"].map(assertion);
+    assert!(counts(&issuer, &before).await);
+    let file = backup(&bench, &issuer).await;
+    assert!(counts(&issuer, &after).await);
+    issuer.restore(&file, &bench.context()).await.unwrap();
+    for issuer in [&issuer, &bench.open().await] {
+        assert!(!counts(issuer, &before).await, "used before the backup");
+        assert!(!counts(issuer, &after).await, "used since the backup");
+    }
+    assert!(counts(&issuer, &unused).await);
 }
 
 /// Other instances learn of the restore, although the restored ring is older than theirs.

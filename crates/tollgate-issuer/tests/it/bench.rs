@@ -42,6 +42,8 @@ pub(crate) struct Bench {
     pub(crate) settings: Settings,
     entropy: Scattered,
     seconds: AtomicU64,
+    /// How far the wall clock is behind the one that never runs back.
+    set_back_seconds: AtomicU64,
 }
 
 impl Bench {
@@ -68,15 +70,17 @@ impl Bench {
             settings,
             entropy: Scattered(AtomicU64::new(1)),
             seconds,
+            set_back_seconds: AtomicU64::new(0),
         }
     }
 
     pub(crate) fn context(&self) -> Context<'_> {
-        let millis = UnixMillis(self.now().0 * 1000);
+        let steady = self.now().0;
+        let wall = steady - self.set_back_seconds.load(Ordering::Relaxed);
         Context {
             now: Now {
-                wall: millis,
-                steady: millis,
+                wall: UnixMillis(wall * 1000),
+                steady: UnixMillis(steady * 1000),
             },
             entropy: &self.entropy,
         }
@@ -88,6 +92,11 @@ impl Bench {
 
     pub(crate) fn pass(&self, seconds: u64) {
         self.seconds.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    /// Sets the wall clock so far behind.
+    pub(crate) fn set_wall_back(&self, seconds: u64) {
+        self.set_back_seconds.store(seconds, Ordering::Relaxed);
     }
 
     pub(crate) fn set_now(&self, seconds: u64) {

@@ -6,7 +6,7 @@ use tollgate_protocol::{GrantType, TokenFormat};
 use tollgate_store::Revoked;
 
 use crate::{
-    bench::{Bench, id},
+    bench::{Bench, HOUR, id},
     store::SharedStore,
 };
 
@@ -143,4 +143,32 @@ async fn an_opaque_token_is_not_handed_out_before_it_is_kept() {
         issued,
         Err(GrantError::Broken(IssuerError::Store(_)))
     ));
+}
+
+/// `exp` is of the wall clock, for others to read; here a token lives by the clock that it was
+/// dated by in its `jti`, and that clock is not set back.
+#[tokio::test]
+async fn a_token_lives_as_long_whatever_the_wall_clock_says() {
+    for format in [TokenFormat::Jwt, TokenFormat::Opaque] {
+        // How far the wall clock is behind when the token is issued, and later.
+        for (at_issue, later) in [(0, 0), (0, 2 * HOUR), (2 * HOUR, 2 * HOUR), (2 * HOUR, 0)] {
+            let what = format!("{format:?}: {at_issue}, then {later} behind");
+            let (bench, issuer) = ready(format).await;
+            bench.set_wall_back(at_issue);
+            let token = bench.access_token(&issuer, "shop").await;
+            bench.set_wall_back(later);
+            // Also where no cache has seen it.
+            for issuer in [&issuer, &bench.open().await] {
+                assert!(bench.is_active(issuer, &token).await, "{what}: at once");
+            }
+            bench.pass(HOUR - 1);
+            for issuer in [&issuer, &bench.open().await] {
+                assert!(bench.is_active(issuer, &token).await, "{what}: to the end");
+            }
+            bench.pass(1);
+            for issuer in [&issuer, &bench.open().await] {
+                assert!(!bench.is_active(issuer, &token).await, "{what}: no longer");
+            }
+        }
+    }
 }

@@ -191,6 +191,19 @@ fn what_cannot_be_noted_is_refused() {
         .tollgate(&["client", "create", "--id", "b"])
         .expect_code(1);
     assert!(output.stderr.contains("503"), "{}", output.stderr);
+    let demo = server.demo();
+    for (path, form) in [
+        ("/oauth/token", ("grant_type", "client_credentials")),
+        ("/oauth/ott", ("expires_in", "10")),
+        ("/oauth/ott/redeem", ("token", "x")),
+        ("/oauth/revoke", ("token", "x")),
+    ] {
+        let answer = server.http().form(path, demo.basic(), &[form]);
+        let answer = answer.expect_status(503);
+        assert!(answer.header("retry-after").is_some(), "{path}");
+    }
+    let metric = server.admin_http().get("/metrics", &[]).expect_status(200);
+    assert!(metric.body.contains("tokens_active 0"), "{}", metric.body);
     let ready = server.http().get("/ready", &[]).expect_status(503).json();
     assert_eq!(ready["checks"]["audit"]["status"], "failed");
 }

@@ -159,3 +159,55 @@ fn a_damaged_row_is_refused_and_its_neighbours_are_served() {
     });
     assert_eq!(store.stats().corrupt, 5);
 }
+
+#[test]
+fn a_sweep_goes_on_past_damaged_rows() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = EmbeddedStore::open(&EmbeddedConfig::new(directory.path())).expect("open");
+    let engine = &store.shared.engine;
+    let generation = engine.index.read().generation;
+    let rows = || {
+        let tokens = engine.tokens.len().expect("tokens");
+        (tokens, engine.marks.len().expect("marks"))
+    };
+    runtime().block_on(async {
+        let tokens = (0..300).map(|number| sample::access_token(number, "shop"));
+        store
+            .insert(tokens.collect(), 0, NOW)
+            .await
+            .expect("insert");
+        let signed = (300..400).map(|number| {
+            sample::by_administrator(Probe::Signed(sample::signed_token(number, "shop")))
+        });
+        store.revoke(signed.collect(), NOW).await.expect("revoke");
+        // Hashes scatter them: there are whole rows before and behind.
+        for number in [10, 150, 290] {
+            let row = keys::token(generation, sample::key(number));
+            engine.tokens.insert(row, b"junk").expect("write");
+            let row = keys::mark(
+                keys::MarkKind::Spent,
+                generation,
+                sample::key(300 + number / 3),
+            );
+            engine.marks.insert(row, b"junk").expect("write");
+        }
+        assert_eq!(rows(), (300, 100));
+        let end = sample::later(sample::TTL_SECONDS);
+        let mut removed = 0;
+        loop {
+            let outcome = store.sweep(64, end).await.expect("sweep");
+            removed += outcome.removed;
+            if outcome.finished {
+                break;
+            }
+            assert!(outcome.removed > 0, "it gets on, or ends");
+        }
+        assert_eq!(removed, 297 + 97);
+        assert_eq!(
+            rows(),
+            (3, 3),
+            "the damaged ones stay for whoever looks into it"
+        );
+    });
+    assert!(store.stats().corrupt >= 6, "and are told of");
+}
