@@ -28,16 +28,20 @@
 //! ```
 
 pub mod body;
+#[cfg(feature = "cache")]
+pub mod cache;
 mod client_address;
 mod config;
 mod cors;
-mod duration;
 #[cfg(feature = "axum")]
 pub mod extract;
+mod duration;
 mod handler;
 mod health;
 mod http_metrics;
 pub mod metrics;
+#[cfg(feature = "layers")]
+pub mod layers;
 mod overload;
 mod preset;
 #[cfg(feature = "profiling")]
@@ -45,7 +49,11 @@ pub mod profiling;
 mod request_id;
 mod response;
 mod serve;
+#[cfg(feature = "stream")]
+pub mod stream;
 mod tls;
+#[cfg(any(feature = "arena", feature = "cache"))]
+mod weigh;
 #[cfg(feature = "tower")]
 mod tower;
 
@@ -64,3 +72,5 @@ pub use serve::{Drained, Server, ServerError};
 pub use tls::{TlsError, TlsReloader};
 #[cfg(feature = "tower")]
 pub use self::tower::{RequestInfo, TowerService};
+#[cfg(any(feature = "arena", feature = "cache"))]
+pub use weigh::Weigh;

@@ -8,12 +8,16 @@
 )]
 
 mod bounds;
+#[cfg(feature = "cache")]
+mod cache;
 mod configuration;
 mod drain;
 mod http2;
 #[cfg(feature = "profiling")]
 mod profiling;
 mod proxies;
+#[cfg(feature = "stream")]
+mod stream;
 mod support;
 mod tls;
 mod units;
