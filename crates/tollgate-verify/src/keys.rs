@@ -7,6 +7,9 @@ use crate::error::{Error, from_lookup};
 /// Keys that may be used, and the ids of those that were refused as weak.
 #[derive(Debug, Default)]
 pub(crate) struct KeyRing {
+    /// The hash of the document that the keys came in; all zeros for keys that never change.
+    #[cfg(feature = "client")]
+    pub(crate) identity: crate::verified::Hash,
     set: KeySet,
     weak: Vec<Option<String>>,
 }
@@ -21,13 +24,14 @@ impl KeyRing {
         Self {
             set,
             weak: weak.collect(),
+            ..Self::default()
         }
     }
 
     pub(crate) fn from_keys(keys: impl IntoIterator<Item = VerifyingKey>) -> Self {
         Self {
             set: keys.into_iter().collect(),
-            weak: Vec::new(),
+            ..Self::default()
         }
     }
 

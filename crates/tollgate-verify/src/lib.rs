@@ -93,6 +93,8 @@ mod keys;
 mod policy;
 mod token;
 mod validators;
+#[cfg(feature = "client")]
+mod verified;
 mod verifier;
 #[cfg(feature = "tower")]
 pub mod web;

@@ -36,6 +36,8 @@ pub(crate) struct Inner<C> {
     pub(crate) clock: Arc<dyn crate::client::Clock>,
     #[cfg(feature = "client")]
     pub(crate) validations: crate::client::stats::Validations,
+    #[cfg(feature = "client")]
+    pub(crate) verified: Option<crate::verified::VerifiedCache>,
 }
 
 /// Where an issuer's keys are.
@@ -165,7 +167,6 @@ impl<C: DeserializeOwned> Inner<C> {
             purpose,
             now,
         } = circumstances;
-        let key = ring.find(parsed.header().algorithm(), parsed.header().kid())?;
         let (token_type, binding) = match purpose {
             Purpose::Bearer => (&self.policy.token_type, Binding::Absent),
             Purpose::Bound(_) => (&self.policy.token_type, Binding::Presented),
@@ -177,7 +178,7 @@ impl<C: DeserializeOwned> Inner<C> {
             now,
             binding,
         };
-        let verified = self.policy.judge(parsed, key, terms)?;
+        let verified = self.judge(token, parsed, ring, terms)?;
         match purpose {
             Purpose::Bearer => {}
             Purpose::Bound(presented) => {
@@ -187,6 +188,31 @@ impl<C: DeserializeOwned> Inner<C> {
         }
         self.validators.check(&verified)?;
         Ok(verified)
+    }
+
+    /// The key, the signature and the policy.
+    fn judge(
+        &self,
+        token: &str,
+        parsed: &Compact<'_>,
+        ring: &KeyRing,
+        terms: Terms<'_>,
+    ) -> Result<VerifiedToken<C>, Error> {
+        // Also where the signature is known to be good: the key has to be there still.
+        let key = ring.find(parsed.header().algorithm(), parsed.header().kid())?;
+        #[cfg(feature = "client")]
+        if let Some(cache) = &self.verified {
+            let hash = crate::verified::hash(token.as_bytes());
+            if cache.knows(&hash, &ring.identity) {
+                return self.policy.judge_known(parsed, terms);
+            }
+            let verified = self.policy.judge(parsed, key, terms)?;
+            cache.remember(hash, ring.identity);
+            return Ok(verified);
+        }
+        #[cfg(not(feature = "client"))]
+        let _ = token;
+        self.policy.judge(parsed, key, terms)
     }
 }
 

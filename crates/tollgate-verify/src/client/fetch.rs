@@ -138,7 +138,8 @@ impl Fetcher {
             },
         )
         .map_err(|_| FetchError::Invalid("malformed key set"))?;
-        let ring = KeyRing::from_jwk_set(&set);
+        let mut ring = KeyRing::from_jwk_set(&set);
+        ring.identity = crate::verified::hash(&response.body);
         if ring.len() == 0 {
             return Err(FetchError::Invalid("no usable key"));
         }

@@ -30,7 +30,7 @@ pub use introspection::{
 };
 pub use settings::CacheSettings;
 pub use source::{KeySource, KeySourceBuilder};
-pub use stats::{SourceStats, Stats};
+pub use stats::{DurationStats, SourceStats, Stats, VerifiedCacheStats};
 pub use ureq_client::{DefaultHttpClient, HttpSettings};
 
 /// One client, and so one pool of connections, for everybody who brings none.

@@ -38,6 +38,50 @@ impl SourceStats {
     }
 }
 
+/// What the cache of verified tokens has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VerifiedCacheStats {
+    /// Tokens whose signature was known to be good.
+    pub hits: u64,
+    /// Tokens whose signature had to be checked.
+    pub misses: u64,
+    /// Tokens remembered.
+    pub entries: usize,
+}
+
+impl VerifiedCacheStats {
+    /// The share of tokens whose signature was known; 0 when there were none yet.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
+    pub fn hit_ratio(&self) -> f64 {
+        match self.hits + self.misses {
+            0 => 0.0,
+            all => self.hits as f64 / all as f64,
+        }
+    }
+
+    fn write(&self, out: &mut String) {
+        let Self {
+            hits,
+            misses,
+            entries,
+        } = self;
+        let _ = writeln!(
+            out,
+            "# TYPE token_cache_hits_total counter\n\
+             token_cache_hits_total {hits}\n\
+             # TYPE token_cache_misses_total counter\n\
+             token_cache_misses_total {misses}\n\
+             # TYPE token_cache_size gauge\n\
+             token_cache_size {entries}\n\
+             # TYPE token_cache_hit_ratio gauge\n\
+             token_cache_hit_ratio {}",
+            self.hit_ratio()
+        );
+    }
+}
+
 /// Upper bounds of the buckets of durations, in seconds as Prometheus writes them, and in
 /// microseconds.
 const BUCKETS: [(&str, u64); 9] = [
@@ -72,13 +116,15 @@ pub struct Stats {
     pub results: Vec<(&'static str, u64)>,
     /// How long validations took, waiting for keys included; those in batches are not measured.
     pub durations: DurationStats,
+    /// The cache of verified tokens, where there is one.
+    pub verified_cache: Option<VerifiedCacheStats>,
     /// Each source of keys, in the order of the issuers; fixed keys have none.
     pub sources: Vec<SourceStats>,
 }
 
 impl Stats {
     /// Prometheus text: `token_validation_total`, `token_validation_duration_seconds`,
-    /// `jwks_fetch_total` and the caches' figures.
+    /// `jwks_fetch_total` and the caches' figures, `token_cache_…` for the verified tokens.
     #[must_use]
     pub fn to_prometheus(&self) -> String {
         let mut out = String::from("# TYPE token_validation_total counter\n");
@@ -101,6 +147,9 @@ impl Stats {
             sum(|s| s.hits),
             sum(|s| s.misses)
         );
+        if let Some(cache) = &self.verified_cache {
+            cache.write(&mut out);
+        }
         out
     }
 }

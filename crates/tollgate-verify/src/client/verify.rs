@@ -13,6 +13,7 @@ use crate::dpop::Presented;
 use crate::error::Error;
 use crate::token::VerifiedToken;
 use crate::validators::Awaited;
+use crate::verified::VerifiedCache;
 use crate::verifier::{Circumstances, Inner, Keys, Purpose, Verifier};
 
 impl<C: DeserializeOwned, M> Verifier<C, M> {
@@ -63,8 +64,11 @@ impl<C: DeserializeOwned, M> Verifier<C, M> {
 }
 
 impl<C, M> Verifier<C, M> {
-    /// Forgets all fetched keys.
+    /// Forgets all fetched keys, and which tokens had a good signature.
     pub fn clear(&self) {
+        if let Some(cache) = &self.inner.verified {
+            cache.clear();
+        }
         for source in self.inner.sources() {
             source.clear();
         }
@@ -77,6 +81,7 @@ impl<C, M> Verifier<C, M> {
         Stats {
             results: self.inner.validations.results(),
             durations: self.inner.validations.durations(),
+            verified_cache: self.inner.verified.as_ref().map(VerifiedCache::stats),
             sources,
         }
     }

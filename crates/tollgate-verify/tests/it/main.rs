@@ -18,4 +18,5 @@ mod issuers;
 mod provider;
 mod signatures;
 mod validators;
+mod verified_cache;
 mod web;
