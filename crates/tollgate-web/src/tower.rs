@@ -14,6 +14,8 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
+#[cfg(feature = "layers")]
+use crate::TrustedProxies;
 use crate::serve::ConnectionInfo;
 use crate::{
     BodyError, Handler, RequestBody, RequestContext, RequestId, ResponseBody, RouteId, Scheme,
@@ -211,6 +213,12 @@ impl RequestInfo {
             started: Instant::now(),
             route: RouteId::OTHER,
         })
+    }
+
+    /// Finds the client out anew, believing these proxies alone.
+    #[cfg(feature = "layers")]
+    pub(crate) fn resolve(&mut self, proxies: &TrustedProxies, headers: &http::HeaderMap) {
+        self.0.origin = proxies.resolve(self.0.peer().ip(), headers);
     }
 }
 

@@ -1,0 +1,251 @@
+//! Compressed answers, where that pays and gives nothing away; the work is `tower-http`'s.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, SET_COOKIE,
+};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use tower_http::compression::predicate::Predicate;
+use tower_http::compression::{Compression as Compressor, CompressionBody, CompressionLayer};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::StreamError;
+
+const BYTES_MIN: u64 = 1024;
+
+/// Packs answers with zstd, br or gzip, as the client prefers.
+///
+/// Left alone are answers that are
+/// - marked [`SecretAnswer`], `Cache-Control: no-store` or `no-transform`, or set a cookie: the
+///   length of packed bytes tells of secrets that stand beside what an attacker chose (BREACH);
+/// - shorter than 1 KiB, if their length is known;
+/// - of a type that packs badly, or that must not wait (`text/event-stream`);
+/// - errors, parts (206), or packed already.
+///
+/// `Vary: Accept-Encoding` is added to all that could be packed, and the `ETag` of what is packed
+/// becomes weak (RFC 9110 §8.8.1).
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use tollgate_web::layers::Compression;
+///
+/// let app: Router = Router::new()
+///     .route("/", get(|| async { "hello ".repeat(1000) }))
+///     .layer(Compression::new());
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Compression(Worthwhile);
+
+/// Marks an answer, among its extensions, as one that must never be packed.
+#[derive(Clone, Copy, Debug)]
+pub struct SecretAnswer;
+
+impl Compression {
+    /// Packs what has 1 KiB or more.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Packs what has this many bytes or more.
+    #[must_use]
+    pub fn bytes_min(bytes: u64) -> Self {
+        Self(Worthwhile { bytes_min: bytes })
+    }
+}
+
+/// What is worth packing, and may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Worthwhile {
+    bytes_min: u64,
+}
+
+impl Default for Worthwhile {
+    fn default() -> Self {
+        Self {
+            bytes_min: BYTES_MIN,
+        }
+    }
+}
+
+impl Predicate for Worthwhile {
+    fn should_compress<B: Body>(&self, response: &Response<B>) -> bool {
+        let told = response.headers().get(CONTENT_LENGTH);
+        let told = told.and_then(|length| length.to_str().ok()?.parse().ok());
+        let length = response.body().size_hint().exact().or(told);
+        let secret = response.extensions().get::<SecretAnswer>().is_some();
+        response.status().is_success()
+            && response.status() != StatusCode::PARTIAL_CONTENT
+            && !secret
+            && length.is_none_or(|bytes| bytes >= self.bytes_min)
+            && may_be_packed(response.headers())
+    }
+}
+
+fn may_be_packed(headers: &HeaderMap) -> bool {
+    let kept = headers.get_all(CACHE_CONTROL).iter().any(|line| {
+        let directives = line.as_bytes().split(|&byte| byte == b',');
+        let forbids = |directive: &[u8]| {
+            let directive = directive.trim_ascii();
+            directive.eq_ignore_ascii_case(b"no-store")
+                || directive.eq_ignore_ascii_case(b"no-transform")
+        };
+        directives.into_iter().any(forbids)
+    });
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    !kept && !headers.contains_key(SET_COOKIE) && kind.is_some_and(packs_well)
+}
+
+fn packs_well(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    let essence = essence.to_ascii_lowercase();
+    let text = essence.starts_with("text/") && essence != "text/event-stream";
+    let structured = essence.ends_with("+json") || essence.ends_with("+xml");
+    let known = [
+        "application/json",
+        "application/javascript",
+        "application/x-ndjson",
+        "application/xml",
+        "application/wasm",
+        "image/svg+xml",
+    ];
+    text || structured || known.contains(&essence.as_str())
+}
+
+impl<S> Layer<S> for Compression {
+    type Service = Packed<S>;
+
+    fn layer(&self, inner: S) -> Packed<S> {
+        let compressor = CompressionLayer::new().compress_when(self.0);
+        Packed(compressor.layer(inner))
+    }
+}
+
+/// The service of [`Compression`].
+#[derive(Clone)]
+pub struct Packed<S>(Compressor<S, Worthwhile>);
+
+impl<S, B, R> Service<Request<B>> for Packed<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    R: Body,
+{
+    type Response = Response<PackedBody<R>>;
+    type Error = S::Error;
+    type Future = PackedFuture<<Compressor<S, Worthwhile> as Service<Request<B>>>::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        PackedFuture {
+            inner: self.0.call(request),
+        }
+    }
+}
+
+pin_project! {
+    /// The future of [`Packed`].
+    pub struct PackedFuture<F> {
+        #[pin]
+        inner: F,
+    }
+}
+
+impl<F, R, E> Future for PackedFuture<F>
+where
+    F: Future<Output = Result<Response<CompressionBody<R>>, E>>,
+    R: Body,
+{
+    type Output = Result<Response<PackedBody<R>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut response = ready!(self.project().inner.poll(cx))?;
+        if response.headers().contains_key(CONTENT_ENCODING) {
+            weaken_tag(response.headers_mut());
+        }
+        Poll::Ready(Ok(response.map(|body| PackedBody {
+            kind: Kind::Service { body },
+        })))
+    }
+}
+
+/// A strong tag promises the same bytes, which other codings of them are not.
+fn weaken_tag(headers: &mut HeaderMap) {
+    let Some(tag) = headers.get(ETAG) else { return };
+    if tag.as_bytes().starts_with(b"\"") {
+        let weak = [b"W/", tag.as_bytes()].concat();
+        if let Ok(weak) = HeaderValue::from_bytes(&weak) {
+            headers.insert(ETAG, weak);
+        }
+    }
+}
+
+pin_project! {
+    /// The body of an answer that may have been packed, or that a layer further out gave.
+    pub struct PackedBody<B: Body> {
+        #[pin]
+        kind: Kind<B>,
+    }
+}
+
+pin_project! {
+    #[project = KindProjection]
+    enum Kind<B: Body> {
+        Service { #[pin] body: CompressionBody<B> },
+        Layer { bytes: Bytes },
+    }
+}
+
+impl<B: Body> From<Bytes> for PackedBody<B> {
+    fn from(bytes: Bytes) -> Self {
+        Self {
+            kind: Kind::Layer { bytes },
+        }
+    }
+}
+
+impl<B> Body for PackedBody<B>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<StreamError>,
+{
+    type Data = Bytes;
+    type Error = StreamError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, StreamError>>> {
+        match self.project().kind.project() {
+            KindProjection::Service { body } => body.poll_frame(cx),
+            KindProjection::Layer { bytes } if bytes.is_empty() => Poll::Ready(None),
+            KindProjection::Layer { bytes } => {
+                Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Service { body } => body.is_end_stream(),
+            Kind::Layer { bytes } => bytes.is_empty(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Service { body } => body.size_hint(),
+            Kind::Layer { bytes } => SizeHint::with_exact(bytes.len() as u64),
+        }
+    }
+}
