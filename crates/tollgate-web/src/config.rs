@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::TrustedProxies;
 
-/// The bounds of one server. Every field has an effect on HTTP/1.1 and on HTTP/2.
+/// The bounds of one server. Every field has an effect on every protocol that is spoken.
 ///
 /// Read from any format that `serde` knows: a missing key takes its default, an unknown one is
 /// refused, durations carry their unit (`"5s"`). The ranges are checked by
@@ -42,6 +42,9 @@ pub struct ServerConfig {
     pub body_bytes_max: usize,
     /// Whether HTTP/2 is spoken: by ALPN over TLS, by prior knowledge on plain text.
     pub http2: bool,
+    /// Whether HTTP/3 is spoken too, on the UDP port of the TLS listener, and answers on TCP say
+    /// so with `Alt-Svc`. Needs `tls` and the feature `http3`.
+    pub http3: bool,
     /// Threads, each with its own runtime and listening socket; 0: one a core.
     pub threads: usize,
     /// The peers whose forwarding headers count.
@@ -74,6 +77,7 @@ impl Default for ServerConfig {
             header_bytes_max: 16_384,
             body_bytes_max: 65_536,
             http2: true,
+            http3: false,
             threads: 0,
             trusted_proxies: TrustedProxies::default(),
             tls: None,
@@ -114,6 +118,11 @@ impl ServerConfig {
                 "drain_timeout",
                 "at most 24h",
                 self.drain_timeout <= TIMEOUT_MAX,
+            ),
+            (
+                "http3",
+                "true only with TLS, in a build with the feature `http3`",
+                !self.http3 || (self.tls.is_some() && cfg!(feature = "http3")),
             ),
             ("connections_max", "at least 1", self.connections_max > 0),
             ("threads", "at most 1024", self.threads <= THREADS_MAX),

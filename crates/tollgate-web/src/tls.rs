@@ -15,6 +15,10 @@ use rustls::sign::CertifiedKey;
 
 use crate::TlsConfig;
 
+/// Sessions of QUIC clients that may be resumed.
+#[cfg(feature = "http3")]
+const QUIC_SESSIONS_MAX: usize = 4096;
+
 /// Why certificate and key could not be taken into use.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -90,6 +94,23 @@ impl TlsReloader {
             Http2::On => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
             Http2::Off => vec![b"http/1.1".to_vec()],
         };
+        Ok(Arc::new(config))
+    }
+}
+
+#[cfg(feature = "http3")]
+impl TlsReloader {
+    /// For QUIC, which is TLS 1.3 alone. Early data is taken only from sessions that are kept
+    /// here, so that each is resumed at most once.
+    pub(crate) fn quic_config(&self) -> Result<Arc<RustlsConfig>, TlsError> {
+        let resolver: Arc<dyn ResolvesServerCert> = Arc::new(self.clone());
+        let mut config = RustlsConfig::builder_with_provider(aws_lc_rs::default_provider().into())
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .with_no_client_auth()
+            .with_cert_resolver(resolver);
+        config.alpn_protocols = vec![b"h3".to_vec()];
+        config.max_early_data_size = u32::MAX;
+        config.session_storage = rustls::server::ServerSessionMemoryCache::new(QUIC_SESSIONS_MAX);
         Ok(Arc::new(config))
     }
 }

@@ -26,11 +26,18 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const BACKLOG_QUIET: Duration = Duration::from_millis(50);
 const CERTIFICATE_POLL: Duration = Duration::from_secs(2);
 
+/// The sockets of one thread.
+pub(super) struct Sockets {
+    pub(super) listeners: Vec<StdListener>,
+    #[cfg(feature = "http3")]
+    pub(super) quic: Vec<super::quic::Bound>,
+}
+
 /// Serves on this thread until the server has drained.
 pub(super) fn thread<H: Handler>(
     shared: Arc<Shared>,
     handler: Arc<H>,
-    listeners: Vec<StdListener>,
+    sockets: Sockets,
     tls: Option<TlsReloader>,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -40,13 +47,24 @@ pub(super) fn thread<H: Handler>(
         // Each connection holds a clone; when all are dropped, the last connection has ended.
         let (open, mut all_ended) = mpsc::channel::<()>(1);
         let mut accepting = JoinSet::new();
-        for listener in listeners {
+        for listener in sockets.listeners {
             let listener = TcpListener::from_std(listener)?;
             let acceptor = Acceptor {
                 shared: Arc::clone(&shared),
                 handler: Arc::clone(&handler),
             };
             accepting.spawn(acceptor.run(listener, open.clone()));
+        }
+        #[cfg(feature = "http3")]
+        for bound in sockets.quic {
+            let local = bound.local();
+            let (shared, handler) = (Arc::clone(&shared), Arc::clone(&handler));
+            match super::quic::Acceptor::new(bound, shared, handler) {
+                Ok(acceptor) => {
+                    accepting.spawn(acceptor.run(open.clone()));
+                }
+                Err(error) => tracing::error!(%local, %error, "failed to serve QUIC"),
+            }
         }
         drop(open);
         if let Some(tls) = tls {

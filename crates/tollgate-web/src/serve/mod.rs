@@ -6,6 +6,8 @@ mod drain;
 mod early_error;
 mod frames;
 mod listen;
+#[cfg(feature = "http3")]
+mod quic;
 mod request;
 mod state;
 mod stream;
@@ -24,6 +26,8 @@ use crate::{Handler, HttpMetrics, ServerConfig, TlsReloader};
 use drain::Stage;
 use state::Shared;
 
+#[cfg(feature = "http3")]
+pub(crate) use quic::QuicBody;
 pub(crate) use state::ConnectionInfo;
 
 /// Why a server did not start.
@@ -63,6 +67,9 @@ pub struct Server {
     /// For each thread one socket an address.
     listeners: Vec<Vec<TcpListener>>,
     local_addrs: Vec<SocketAddr>,
+    /// For each thread one socket an address, or none.
+    #[cfg(feature = "http3")]
+    quic: Vec<Vec<quic::Bound>>,
 }
 
 impl Server {
@@ -85,13 +92,30 @@ impl Server {
             .map(|tls| tls.rustls_config(http2))
             .transpose()?;
         let (listeners, local_addrs) = listen::bind(addresses, config.thread_count())?;
+        #[cfg(feature = "http3")]
+        let quic = listen_quic(&config, tls.as_ref(), &local_addrs)?;
         let shared = Arc::new(Shared::new(config, metrics, rustls));
         Ok(Self {
             shared,
             tls,
             listeners,
             local_addrs,
+            #[cfg(feature = "http3")]
+            quic,
         })
+    }
+
+    /// The UDP addresses on which HTTP/3 is spoken. One that could not be listened on is missing:
+    /// the log says why, and TCP is served all the same.
+    #[cfg(feature = "http3")]
+    #[must_use]
+    pub fn http3_addrs(&self) -> Vec<SocketAddr> {
+        let first = self.quic.first();
+        first
+            .into_iter()
+            .flatten()
+            .map(quic::Bound::local)
+            .collect()
     }
 
     /// The addresses listened on, in the order given.
@@ -125,13 +149,18 @@ impl Server {
     ) -> Result<Drained, ServerError> {
         let handler = Arc::new(handler);
         let mut threads = Vec::with_capacity(self.listeners.len());
+        #[cfg(feature = "http3")]
+        let mut quic = self.quic.into_iter();
         for (index, listeners) in self.listeners.into_iter().enumerate() {
+            let sockets = accept::Sockets {
+                listeners,
+                #[cfg(feature = "http3")]
+                quic: quic.next().unwrap_or_default(),
+            };
             let (shared, handler) = (Arc::clone(&self.shared), Arc::clone(&handler));
             // One thread watches the files for all.
             let tls = self.tls.clone().filter(|_| index == 0);
-            let started = spawn(index, move || {
-                accept::thread(shared, handler, listeners, tls)
-            });
+            let started = spawn(index, move || accept::thread(shared, handler, sockets, tls));
             match started {
                 Ok(done) => threads.push(done),
                 Err(cause) => {
@@ -146,6 +175,25 @@ impl Server {
             connections_aborted: aborted,
         })
     }
+}
+
+#[cfg(feature = "http3")]
+fn listen_quic(
+    config: &ServerConfig,
+    tls: Option<&TlsReloader>,
+    addresses: &[SocketAddr],
+) -> Result<Vec<Vec<quic::Bound>>, ServerError> {
+    let Some(tls) = tls.filter(|_| config.http3) else {
+        return Ok(Vec::new());
+    };
+    let alt_svc = Arc::new(quic::AltSvc::new(addresses.iter().copied()));
+    let rustls = tls.quic_config()?;
+    let settings = quic::Settings::new(config, rustls, quic::EarlyData::Taken, alt_svc)?;
+    Ok(quic::bind(
+        addresses,
+        config.thread_count(),
+        &Arc::new(settings),
+    ))
 }
 
 /// Runs `serve` on a new thread; the receiver resolves when it has ended, however it ended.

@@ -1,0 +1,233 @@
+//! One HTTP/3 request: its head, its handler, its answer, each within its time.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use bytes::Bytes;
+use h3::error::Code;
+use h3::server::{RequestResolver, RequestStream};
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, DATE, HeaderName, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body;
+use tokio::time::timeout;
+
+use super::super::request::Connected;
+use super::body::{QuicBody, told_length};
+use super::date;
+use super::transport::{Note, Receiving, Sending, Transport};
+use crate::http_metrics::Closed;
+use crate::response::StreamError;
+use crate::{Handler, RequestBody, RequestContext, ResponseBody, error_response};
+
+/// Bytes of an answer that a client must take within the write time-out.
+const PIECE_BYTES: usize = 16 * 1024;
+
+type Answering = RequestStream<Sending, Bytes>;
+
+/// Answers one request. An error ends the whole connection.
+pub(super) async fn answer<H: Handler>(
+    connected: Arc<Connected<H>>,
+    resolver: RequestResolver<Transport, Bytes>,
+    note: Note,
+) -> Result<(), Closed> {
+    let Note {
+        early,
+        mut over,
+        used,
+    } = note;
+    let state = Arc::clone(&connected.state);
+    let config = &state.shared.config;
+    let head = timeout(config.header_timeout, resolver.resolve_request()).await;
+    // What is wrong with a head has been told to the client: 431, or the stream's reset.
+    let Ok((request, stream)) = head.map_err(|_| Closed::HeaderTimeout)? else {
+        return Ok(());
+    };
+    let (mut sending, receiving) = stream.split();
+    let to_head = request.method() == Method::HEAD;
+    let asked = Asked {
+        request,
+        receiving,
+        used,
+        early,
+    };
+    let response = tokio::select! {
+        biased;
+        // The client has left or has no use for the answer any more: the handler is dropped.
+        _ = over.as_mut() => return Ok(()),
+        response = handle(connected, asked) => response,
+    };
+    let writing = write(&mut sending, response, to_head, config.write_timeout);
+    let written = tokio::select! {
+        biased;
+        _ = over.as_mut() => return Ok(()),
+        written = writing => written,
+    };
+    match written {
+        Ok(()) => {}
+        Err(Broken::Slow) => return Err(Closed::WriteTimeout),
+        Err(Broken::Gone) => return Ok(()),
+        Err(Broken::Body(error)) => {
+            tracing::debug!(%error, "an answer broke off");
+            sending.stop_stream(Code::H3_INTERNAL_ERROR);
+        }
+    }
+    // A connection that is closed takes with it whatever has not arrived yet.
+    let received = timeout(config.write_timeout, over).await;
+    received.map(drop).map_err(|_| Closed::WriteTimeout)
+}
+
+/// A request's head, and where its body comes from.
+struct Asked {
+    request: Request<()>,
+    receiving: RequestStream<Receiving, Bytes>,
+    used: Arc<AtomicU64>,
+    early: bool,
+}
+
+async fn handle<H: Handler>(
+    connected: Arc<Connected<H>>,
+    asked: Asked,
+) -> Response<impl Body<Data = Bytes, Error = StreamError>> {
+    let Asked {
+        request,
+        receiving,
+        used,
+        early,
+    } = asked;
+    let told = told_length(request.headers());
+    let mut body = QuicBody::new(receiving, told.unwrap_or_default(), used);
+    let refused = match body.peek().await {
+        Err(error) => Some(error.status()),
+        Ok(()) if told.is_err() => Some(StatusCode::BAD_REQUEST),
+        Ok(()) if early && !is_safe_to_replay(&request) => Some(StatusCode::TOO_EARLY),
+        Ok(()) => None,
+    };
+    let request = request.map(|()| body);
+    let Ok(response) = match refused {
+        None => serve(connected, request).await,
+        Some(status) => {
+            let state = Arc::clone(&connected.state);
+            let handler = Arc::new(Refusal(status));
+            serve(Arc::new(Connected { state, handler }), request).await
+        }
+    };
+    response
+}
+
+/// TEMP
+async fn serve<H: Handler>(
+    connected: Arc<Connected<H>>,
+    request: Request<QuicBody>,
+) -> Result<Response<ResponseBody>, std::convert::Infallible> {
+    let config = &connected.state.shared.config;
+    let mut context = RequestContext {
+        connection: connected.state.info,
+        request_id: crate::RequestId::make(),
+        origin: None,
+        started: std::time::Instant::now(),
+        route: crate::RouteId::OTHER,
+    };
+    let request = request.map(|b| RequestBody::new(b, config.body_bytes_max, config.read_timeout));
+    Ok(connected.handler.handle(request, &mut context).await)
+}
+
+/// Whether it does no harm if somebody who listened sends the request again (RFC 8470 §3): it
+/// changes nothing, and says nothing of who asks.
+fn is_safe_to_replay<B>(request: &Request<B>) -> bool {
+    let headers = request.headers();
+    matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    ) && !headers.contains_key(AUTHORIZATION)
+        && !headers.contains_key(COOKIE)
+}
+
+/// Answers in place of the handler, so that refusals are counted and named like all else.
+struct Refusal(StatusCode);
+
+impl Handler for Refusal {
+    async fn handle(
+        &self,
+        _: Request<RequestBody>,
+        _: &mut RequestContext,
+    ) -> Response<ResponseBody> {
+        error_response(self.0)
+    }
+}
+
+/// Why an answer was not written to its end.
+enum Broken {
+    Slow,
+    Gone,
+    Body(StreamError),
+}
+
+async fn write<B: Body<Data = Bytes, Error = StreamError>>(
+    sending: &mut Answering,
+    response: Response<B>,
+    to_head: bool,
+    patience: Duration,
+) -> Result<(), Broken> {
+    let (mut head, body) = response.into_parts();
+    let bodiless = head.status.is_informational()
+        || matches!(
+            head.status,
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+        );
+    let length = body.size_hint().exact().filter(|_| !bodiless);
+    complete(&mut head.headers, length);
+    let head = Response::from_parts(head, ());
+    within(patience, sending.send_response(head)).await?;
+    let mut body = std::pin::pin!(body);
+    while !bodiless && !to_head && !body.is_end_stream() {
+        let frame = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await;
+        let Some(frame) = frame.transpose().map_err(Broken::Body)? else {
+            break;
+        };
+        // Trailers are not sent on any protocol.
+        let Ok(mut data) = frame.into_data() else {
+            continue;
+        };
+        while !data.is_empty() {
+            let piece = data.split_to(data.len().min(PIECE_BYTES));
+            within(patience, sending.send_data(piece)).await?;
+        }
+    }
+    within(patience, sending.finish()).await
+}
+
+async fn within(
+    patience: Duration,
+    step: impl Future<Output = Result<(), h3::error::StreamError>>,
+) -> Result<(), Broken> {
+    match timeout(patience, step).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(Broken::Gone),
+        Err(_) => Err(Broken::Slow),
+    }
+}
+
+/// Adds what hyper adds on the other protocols, and takes away what speaks of a connection
+/// (RFC 9114 §4.2).
+fn complete(headers: &mut HeaderMap, length: Option<u64>) {
+    const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+    const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+    for name in [
+        CONNECTION,
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ] {
+        headers.remove(name);
+    }
+    if let Some(length) = length {
+        headers
+            .entry(CONTENT_LENGTH)
+            .or_insert_with(|| HeaderValue::from(length));
+    }
+    headers.entry(DATE).or_insert_with(date::now);
+}
