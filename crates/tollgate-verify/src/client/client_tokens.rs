@@ -18,8 +18,10 @@ use super::http::{FetchError, FetchRequest, HttpClient};
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// Time for one request.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// After a failure, the token endpoint is left alone for this long.
+/// After a failure, the token endpoint is left alone for this long …
 const COOL_DOWN: Duration = Duration::from_secs(1);
+/// … or for as long as it says itself, but for no longer than this.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 /// Life time of a token whose answer does not give one.
 const LIFE_UNKNOWN: Duration = Duration::from_secs(60);
 
@@ -224,7 +226,7 @@ impl Shared {
             return Ok(flight.clone());
         }
         if let Some((error, since)) = &state.failure
-            && now < since.saturating_add(COOL_DOWN)
+            && now < since.saturating_add(rest_after(error))
         {
             return Err(error.clone());
         }
@@ -309,6 +311,14 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Whatever panicked, the state under the lock is whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How long the token endpoint is left alone after a failure.
+fn rest_after(error: &FetchError) -> Duration {
+    match error {
+        FetchError::Busy { retry_after, .. } => COOL_DOWN.max(RETRY_AFTER_MAX.min(*retry_after)),
+        _ => COOL_DOWN,
     }
 }
 

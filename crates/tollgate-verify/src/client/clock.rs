@@ -1,5 +1,6 @@
 //! Where the client side gets the time from; tests pass their own.
 
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use tollgate_protocol::UnixSeconds;
@@ -11,6 +12,11 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Time since some fixed moment; never runs back.
     fn elapsed(&self) -> Duration;
+
+    /// Waits on the calling thread, between attempts to reach a provider.
+    fn pause(&self, how_long: Duration) {
+        thread::sleep(how_long);
+    }
 }
 
 /// The clocks of the operating system.

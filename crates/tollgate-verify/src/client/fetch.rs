@@ -3,13 +3,13 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tollgate_jose::{JwkSet, JwkSetLimits};
 
 use super::address::check_url;
 use super::cache_control::freshness;
+use super::clock::Clock;
 use super::discovery::{self, Metadata};
 use super::http::{FetchError, FetchRequest, FetchResponse, HttpClient};
 use super::settings::CacheSettings;
@@ -30,21 +30,31 @@ pub(crate) enum Origin {
     },
 }
 
+/// The keys, and how long they stay fresh by the provider's word.
+pub(crate) type Fetched = Result<(KeyRing, Option<Duration>), FetchError>;
+
 pub(crate) struct Fetcher {
     pub(crate) origin: Origin,
     settings: CacheSettings,
     http: Arc<dyn HttpClient>,
-    /// Metadata once found; dropped when the keys are not where it says.
-    metadata: Mutex<Option<(Metadata, Instant)>>,
+    clock: Arc<dyn Clock>,
+    /// Metadata once found, and until when it counts; dropped when the keys are not where it says.
+    metadata: Mutex<Option<(Metadata, Duration)>>,
     fetches: AtomicU64,
 }
 
 impl Fetcher {
-    pub(crate) fn new(origin: Origin, settings: CacheSettings, http: Arc<dyn HttpClient>) -> Self {
+    pub(crate) fn new(
+        origin: Origin,
+        settings: CacheSettings,
+        http: Arc<dyn HttpClient>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Self {
             origin,
             settings,
             http,
+            clock,
             metadata: Mutex::default(),
             fetches: AtomicU64::new(0),
         }
@@ -55,11 +65,18 @@ impl Fetcher {
         self.fetches.load(Ordering::Relaxed)
     }
 
-    /// Fetches the keys, and how long they stay fresh by the provider's word.
+    /// Fetches the keys.
     ///
     /// An answer without a single usable key is a failure: it must not replace good keys.
-    pub(crate) fn fetch(&self) -> Result<(KeyRing, Option<Duration>), FetchError> {
-        let deadline = Instant::now() + self.settings.timeout;
+    pub(crate) fn fetch(&self) -> Fetched {
+        self.attempts().inspect_err(|_| {
+            // They may have moved: the next refresh asks where to.
+            *self.metadata.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        })
+    }
+
+    fn attempts(&self) -> Fetched {
+        let deadline = self.clock.elapsed().saturating_add(self.settings.timeout);
         let mut attempt = 0;
         loop {
             let error = match self.fetch_once(deadline) {
@@ -73,17 +90,17 @@ impl Fetcher {
                 FetchError::Busy { retry_after, .. } => pause.max(retry_after),
                 _ => return Err(error),
             };
-            let has_time = Instant::now() + pause < deadline;
+            let has_time = self.clock.elapsed().saturating_add(pause) < deadline;
             if attempt == self.settings.retries || !has_time {
                 return Err(error);
             }
-            thread::sleep(pause);
+            self.clock.pause(pause);
             attempt += 1;
         }
     }
 
     /// The metadata of the issuer.
-    fn metadata(&self, deadline: Instant) -> Result<Metadata, FetchError> {
+    fn metadata(&self, deadline: Duration) -> Result<Metadata, FetchError> {
         let Origin::Issuer {
             issuer,
             metadata_url,
@@ -93,7 +110,7 @@ impl Fetcher {
         };
         let mut kept = self.metadata.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((metadata, until)) = kept.as_ref()
-            && Instant::now() < *until
+            && self.clock.elapsed() < *until
         {
             return Ok(metadata.clone());
         }
@@ -107,7 +124,7 @@ impl Fetcher {
                     let metadata = discovery::parse(&response.body, issuer)?;
                     let ttl = freshness(&response).unwrap_or(self.settings.ttl);
                     let ttl = ttl.max(self.settings.ttl_min).min(self.settings.ttl_max);
-                    *kept = Some((metadata.clone(), Instant::now() + ttl));
+                    *kept = Some((metadata.clone(), self.clock.elapsed().saturating_add(ttl)));
                     return Ok(metadata);
                 }
                 Err(error @ FetchError::Status(400..=499)) => last = error,
@@ -117,14 +134,12 @@ impl Fetcher {
         Err(last)
     }
 
-    fn fetch_once(&self, deadline: Instant) -> Result<(KeyRing, Option<Duration>), FetchError> {
+    fn fetch_once(&self, deadline: Duration) -> Fetched {
         let jwks_uri = match &self.origin {
             Origin::Document { jwks_uri } => jwks_uri.clone(),
             Origin::Issuer { .. } => self.metadata(deadline)?.jwks_uri,
         };
-        let response = self.get(&jwks_uri, deadline).inspect_err(|_| {
-            *self.metadata.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        })?;
+        let response = self.get(&jwks_uri, deadline)?;
         let CacheSettings {
             bytes_max,
             keys_max,
@@ -146,9 +161,9 @@ impl Fetcher {
         Ok((ring, freshness(&response)))
     }
 
-    fn get(&self, url: &str, deadline: Instant) -> Result<FetchResponse, FetchError> {
+    fn get(&self, url: &str, deadline: Duration) -> Result<FetchResponse, FetchError> {
         check_url(url)?;
-        let timeout = deadline.saturating_duration_since(Instant::now());
+        let timeout = deadline.saturating_sub(self.clock.elapsed());
         if timeout.is_zero() {
             return Err(FetchError::TimedOut);
         }

@@ -17,6 +17,9 @@ pub struct CacheSettings {
     /// After an unknown key id, a signature mismatch or a failure, the provider is left alone for
     /// this long.
     pub cool_down: Duration,
+    /// A provider that is busy and says when to come back is left alone until then, but for no
+    /// longer than this.
+    pub retry_after_max: Duration,
     /// Time for one refresh with all its retries.
     pub timeout: Duration,
     /// Further attempts after a failed one, with growing pauses.
@@ -35,6 +38,7 @@ impl Default for CacheSettings {
             ttl_max: Duration::from_secs(24 * 60 * 60),
             max_stale: Duration::from_secs(6 * 60 * 60),
             cool_down: Duration::from_secs(10),
+            retry_after_max: Duration::from_secs(5 * 60),
             timeout: Duration::from_secs(10),
             retries: 2,
             bytes_max: 256 * 1024,

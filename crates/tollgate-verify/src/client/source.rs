@@ -9,9 +9,9 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 
 use super::clock::{Clock, SystemClock};
-use super::fetch::{Fetcher, Origin};
+use super::fetch::{Fetched, Fetcher, Origin};
 use super::flight::Flight;
-use super::http::HttpClient;
+use super::http::{FetchError, HttpClient};
 use super::settings::CacheSettings;
 use super::stats::SourceStats;
 use crate::keys::KeyRing;
@@ -115,7 +115,7 @@ impl KeySourceBuilder {
             clock,
         } = self;
         let http = http.unwrap_or_else(super::default_http_client);
-        let fetcher = Fetcher::new(origin, settings, http);
+        let fetcher = Fetcher::new(origin, settings, http, Arc::clone(&clock));
         let (current, control) = (ArcSwapOption::empty(), Mutex::default());
         let counters = Counters::default();
         let source = Source {
@@ -153,7 +153,8 @@ pub(crate) struct Snapshot {
 #[derive(Default)]
 struct Control {
     flight: Option<Flight>,
-    failed_at: Option<Duration>,
+    /// After a failure: until when the provider is left alone.
+    rests_until: Duration,
     missed_at: Option<Duration>,
 }
 
@@ -230,10 +231,9 @@ impl Source {
         if let Some(flight) = &control.flight {
             return AfterMiss::Wait(flight.clone());
         }
-        let cools = |since: Option<Duration>| {
-            since.is_some_and(|since| now < since.saturating_add(self.settings.cool_down))
-        };
-        if cools(control.missed_at) || cools(control.failed_at) {
+        let cool_down = self.settings.cool_down;
+        let has_missed = |since: Duration| now < since.saturating_add(cool_down);
+        if control.missed_at.is_some_and(has_missed) || now < control.rests_until {
             return AfterMiss::GiveUp;
         }
         control.missed_at = Some(now);
@@ -296,11 +296,7 @@ impl Source {
         if let Some(newer) = current.filter(is_news) {
             return Some(LookUp::Ready(newer));
         }
-        let cool_down = self.settings.cool_down;
-        if control
-            .failed_at
-            .is_some_and(|since| now < since.saturating_add(cool_down))
-        {
+        if now < control.rests_until {
             return None;
         }
         self.launch(&mut control).map(LookUp::Wait)
@@ -316,31 +312,35 @@ impl Source {
             let mut guard = LandOnDrop {
                 source,
                 flight: landing,
-                keys: None,
+                fetched: Err(FetchError::Invalid("answer lost")),
             };
-            guard.keys = guard.source.fetcher.fetch().ok();
+            guard.fetched = guard.source.fetcher.fetch();
         };
         if thread::Builder::new()
             .name("tollgate-keys".into())
             .spawn(work)
             .is_err()
         {
-            control.failed_at = Some(self.clock.elapsed());
+            control.rests_until = self.clock.elapsed().saturating_add(self.settings.cool_down);
             return None;
         }
         control.flight = Some(flight.clone());
         Some(flight)
     }
 
-    fn finish(&self, keys: Option<(KeyRing, Option<Duration>)>) {
+    fn finish(&self, fetched: Fetched) {
         let now = self.clock.elapsed();
         let mut control = self.lock();
         control.flight = None;
-        control.failed_at = if keys.is_some() { None } else { Some(now) };
-        let Some((ring, freshness)) = keys else {
-            self.counters.failures.fetch_add(1, Ordering::Relaxed);
-            return;
+        let (ring, freshness) = match fetched {
+            Ok(keys) => keys,
+            Err(error) => {
+                control.rests_until = now.saturating_add(self.rest_after(&error));
+                self.counters.failures.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
         };
+        control.rests_until = Duration::ZERO;
         let CacheSettings {
             ttl,
             ttl_min,
@@ -360,6 +360,21 @@ impl Source {
         self.counters.refreshes.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// How long the provider is left alone after a failure.
+    fn rest_after(&self, error: &FetchError) -> Duration {
+        let CacheSettings {
+            cool_down,
+            retry_after_max,
+            ..
+        } = self.settings;
+        match error {
+            FetchError::Busy { retry_after, .. } => {
+                cool_down.max(retry_after_max.min(*retry_after))
+            }
+            _ => cool_down,
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Control> {
         // Whatever panicked, the state under the lock is whole.
         self.control.lock().unwrap_or_else(PoisonError::into_inner)
@@ -370,12 +385,14 @@ impl Source {
 struct LandOnDrop {
     source: Arc<Source>,
     flight: Flight,
-    keys: Option<(KeyRing, Option<Duration>)>,
+    fetched: Fetched,
 }
 
 impl Drop for LandOnDrop {
     fn drop(&mut self) {
-        self.source.finish(self.keys.take());
+        let taken = Err(FetchError::Invalid("taken"));
+        self.source
+            .finish(std::mem::replace(&mut self.fetched, taken));
         self.flight.land();
     }
 }

@@ -123,14 +123,22 @@ pub(crate) fn with_cache_control(answer: Answer, value: &str) -> Answer {
     })
 }
 
-/// A clock that stands still until told.
+/// A clock that stands still until told, or until somebody pauses.
 #[derive(Default)]
-pub(crate) struct HandClock(AtomicU64);
+pub(crate) struct HandClock {
+    millis: AtomicU64,
+    pauses: Mutex<Vec<Duration>>,
+}
 
 impl HandClock {
     pub(crate) fn advance(&self, by: Duration) {
-        self.0
+        self.millis
             .fetch_add(u64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// The pauses made so far.
+    pub(crate) fn pauses(&self) -> Vec<Duration> {
+        self.pauses.lock().unwrap().clone()
     }
 }
 
@@ -140,11 +148,16 @@ impl Clock for HandClock {
     }
 
     fn elapsed(&self) -> Duration {
-        Duration::from_millis(self.0.load(Ordering::SeqCst))
+        Duration::from_millis(self.millis.load(Ordering::SeqCst))
+    }
+
+    fn pause(&self, how_long: Duration) {
+        self.pauses.lock().unwrap().push(how_long);
+        self.advance(how_long);
     }
 }
 
-/// Settings without retries, whose pauses are real time.
+/// Settings without retries.
 pub(crate) fn settings() -> CacheSettings {
     let mut settings = CacheSettings::default();
     settings.retries = 0;

@@ -4,6 +4,7 @@ mod client_tokens;
 mod default_client;
 mod discovery;
 pub(crate) mod fake;
+mod faulty;
 mod introspection;
 mod refresh;
 mod sharing;

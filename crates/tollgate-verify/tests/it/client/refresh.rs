@@ -1,6 +1,7 @@
 //! When the provider is asked, and when it is left alone.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
@@ -160,42 +161,129 @@ fn a_dead_provider_is_asked_once_per_cool_down() {
 }
 
 #[test]
-fn passing_failures_are_retried() {
+fn passing_failures_are_retried_after_growing_pauses() {
     let mut settings = settings();
-    settings.retries = 2;
+    settings.retries = 4;
+    for passing in [
+        status(503),
+        status(429),
+        status(500),
+        Err(FetchError::TimedOut),
+    ] {
+        let fake = Fake::with_keys(&[&KEY]);
+        fake.answer(JWKS, passing);
+        let scene = scene_with(fake, settings);
+        assert_eq!(scene.outcome(&token(&good())), "keys_unavailable");
+        assert_eq!(scene.fake.requests(JWKS), 5);
+        // Each is twice the one before, shortened at random by up to a half.
+        for (doublings, pause) in scene.clock.pauses().into_iter().enumerate() {
+            let full = Duration::from_millis(100 << doublings);
+            assert!((full / 2..=full).contains(&pause), "{doublings} {pause:?}");
+        }
+        assert_eq!(scene.clock.pauses().len(), 4);
+    }
+    // What will not get better is not tried again.
+    for lasting in [
+        raw(b"<html>"),
+        status(404),
+        status(302),
+        Err(FetchError::TooLarge),
+    ] {
+        let fake = Fake::with_keys(&[&KEY]);
+        fake.answer(JWKS, lasting);
+        let scene = scene_with(fake, settings);
+        assert_eq!(scene.outcome(&token(&good())), "keys_unavailable");
+        assert_eq!(
+            (scene.fake.requests(JWKS), scene.clock.pauses().len()),
+            (1, 0)
+        );
+    }
+}
+
+#[test]
+fn a_second_attempt_that_succeeds_costs_no_token() {
+    let mut settings = settings();
+    settings.retries = 1;
     let fake = Fake::with_keys(&[&KEY]);
-    fake.answer(JWKS, status(503));
+    let is_second = AtomicBool::new(false);
+    fake.handle(JWKS, move |_| {
+        match is_second.swap(true, Ordering::SeqCst) {
+            true => keys_answer(&[&KEY]),
+            false => status(500),
+        }
+    });
+    let scene = scene_with(fake, settings);
+    assert_eq!(scene.outcome(&token(&good())), "ok");
+    let stats = scene.source.stats();
+    assert_eq!((stats.refreshes, stats.failures, stats.fetches), (1, 0, 3));
+}
+
+#[test]
+fn retries_end_with_the_time_for_a_refresh() {
+    let mut settings = settings();
+    (settings.retries, settings.timeout) = (1000, seconds(10));
+    let fake = Fake::with_keys(&[&KEY]);
+    fake.answer(JWKS, status(500));
     let scene = scene_with(fake, settings);
     assert_eq!(scene.outcome(&token(&good())), "keys_unavailable");
-    assert_eq!(scene.fake.requests(JWKS), 3);
-    // What will not get better is not tried again.
-    scene.clock.advance(seconds(10));
-    scene.fake.answer(JWKS, raw(b"<html>"));
-    assert_eq!(scene.outcome(&token(&good())), "keys_unavailable");
-    assert_eq!(scene.fake.requests(JWKS), 4);
+    let total: Duration = scene.clock.pauses().iter().sum();
+    assert!(total < seconds(10) && total > seconds(2), "{total:?}");
+}
+
+/// A provider that answers 503 and says when to come back.
+fn busy(retry_after: Duration) -> Answer {
+    Ok(FetchResponse {
+        status: 503,
+        retry_after: Some(retry_after),
+        ..Default::default()
+    })
 }
 
 #[test]
 fn a_busy_provider_is_not_asked_before_it_says() {
-    let mut settings = settings();
-    settings.retries = 2;
-    let busy = |retry_after: Duration| {
-        let busy = FetchResponse {
-            status: 503,
-            retry_after: Some(retry_after),
-            ..Default::default()
-        };
+    let check = |retry_after: u64, retries: u32, requests: u64, rests: u64| {
+        let mut settings = settings();
+        settings.retries = retries;
         let fake = Fake::with_keys(&[&KEY]);
-        fake.answer(JWKS, Ok(busy));
-        fake
+        fake.answer(JWKS, busy(seconds(retry_after)));
+        let scene = scene_with(fake, settings);
+        assert_eq!(scene.outcome(&token(&good())), "keys_unavailable");
+        assert_eq!(scene.fake.requests(JWKS), requests, "{retry_after}");
+        for pause in scene.clock.pauses() {
+            assert!(pause >= seconds(retry_after), "{pause:?}");
+        }
+        // Left alone until then, whoever asks and with whatever token.
+        scene.fake.answer(JWKS, keys_answer(&[&KEY]));
+        scene
+            .clock
+            .advance(seconds(rests) - Duration::from_millis(1));
+        assert_eq!(scene.outcome(&token(&good())), "keys_unavailable");
+        assert_eq!(scene.fake.requests(JWKS), requests, "{retry_after}");
+        scene.clock.advance(Duration::from_millis(1));
+        assert_eq!(scene.outcome(&token(&good())), "ok", "{retry_after}");
     };
-    // Longer than a refresh may take: given up at once.
-    let scene = scene_with(busy(seconds(11)), settings);
-    assert_eq!(scene.outcome(&token(&good())), "keys_unavailable");
-    assert_eq!(scene.fake.requests(JWKS), 1);
-    let scene = scene_with(busy(Duration::ZERO), settings);
-    assert_eq!(scene.outcome(&token(&good())), "keys_unavailable");
-    assert_eq!(scene.fake.requests(JWKS), 3);
+    // Within the time for a refresh it is waited for, beyond it given up at once.
+    check(0, 2, 3, 10);
+    check(3, 2, 3, 10);
+    check(11, 2, 1, 11);
+    check(60, 0, 1, 60);
+    // No provider keeps a verifier from asking for ever.
+    check(1_000_000, 2, 1, 5 * 60);
+}
+
+#[test]
+fn metadata_is_kept_no_longer_than_it_says() {
+    let fake = Fake::with_keys(&[&KEY]);
+    fake.answer(METADATA, with_cache_control(Fake::metadata(), "max-age=60"));
+    fake.answer(JWKS, with_cache_control(keys_answer(&[&KEY]), "max-age=10"));
+    let scene = scene_with(fake, settings());
+    let mut seen = Vec::new();
+    for _ in 0..8 {
+        assert_eq!(scene.outcome(&token(&good())), "ok");
+        seen.push(scene.fake.requests(METADATA));
+        scene.clock.advance(seconds(10));
+    }
+    assert_eq!(seen, [1, 1, 1, 1, 1, 1, 2, 2]);
 }
 
 #[test]
