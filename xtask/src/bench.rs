@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: how fast and how small the token service is, beside a bare HTTP server in
 //! the same run. The server has core 0 for itself, the load generator core 1.
 
+pub(crate) mod instructions;
 pub(crate) mod load;
 mod machine;
 pub(crate) mod memory;
@@ -82,15 +83,17 @@ pub(crate) struct Results {
 /// Connections of every run.
 const CONNECTIONS: usize = 64;
 
-/// Measures and writes `docs/performance.md`; `--quick` measures once and prints only.
+/// Measures and writes `docs/performance.md`; `--quick` measures once and prints only, and
+/// `instructions` counts instead.
 ///
 /// # Errors
 /// When something cannot be built or started, or a single answer was wrong.
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     let (effort, write) = match arguments {
+        ["instructions", rest @ ..] => return instructions::run(rest),
         [] => (FULL, true),
         ["--quick"] => (QUICK, false),
-        _ => bail!("usage: cargo xtask bench [--quick]"),
+        _ => bail!("usage: cargo xtask bench [--quick | instructions [--write]]"),
     };
     find_program(&["taskset"]).context("needs taskset (Debian package util-linux)")?;
     build()?;

@@ -23,6 +23,8 @@ usage: cargo xtask TASK
   lint              formatting, clippy, documentation and house rules
   tidy              the house rules alone
   bench [--quick]   speed and size, into docs/performance.md
+  bench instructions [--write]
+                    what token validation costs beside the signature, against what is written down
   battery NAME      one of the long tests: kill, ott, rotation, verify-rotation, soak [MINUTES]";
 
 fn main() -> ExitCode {

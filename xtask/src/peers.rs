@@ -30,6 +30,10 @@ const PROGRAMS: &[Program] = &[
         names: &["python3"],
         packages: &["python3", "python3-venv"],
     },
+    Program {
+        names: &["valgrind"],
+        packages: &["valgrind"],
+    },
 ];
 
 /// Where the test peers were found; handed to the tests in the environment.

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every test of the workspace with nothing left out.
 
+use crate::bench::instructions;
 use crate::peers::Peers;
 use crate::run::{self, cargo};
 use anyhow::Result;
@@ -8,7 +9,7 @@ use anyhow::Result;
 pub(crate) const REQUIRE: &str = "TOLLGATE_TEST_REQUIRE";
 
 /// Installs what is missing, then runs every test, or those that `arguments` for `cargo test`
-/// choose.
+/// choose. With every test goes the count of instructions that token validation takes.
 ///
 /// # Errors
 /// When something cannot be installed or a test fails.
@@ -23,5 +24,9 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     for (name, value) in peers.environment() {
         tests.env(name, value);
     }
-    run::run(&mut tests)
+    run::run(&mut tests)?;
+    match arguments {
+        [] => instructions::run(&[]),
+        _ => Ok(()),
+    }
 }
