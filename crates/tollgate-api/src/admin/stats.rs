@@ -1,5 +1,7 @@
 //! `GET /admin/stats` and `GET /admin/config`: the service at a glance, and its configuration.
 
+use std::collections::BTreeMap;
+
 use axum::{body::Body, extract::State, http::StatusCode, response::Response};
 use serde::Serialize;
 use tollgate_issuer::keys::KeyView;
@@ -37,6 +39,36 @@ struct StoreView {
 struct HttpView {
     in_flight: usize,
     queued: usize,
+    connections_open: u64,
+    requests_total: u64,
+    /// The same by the first digit of the status: `2xx`.
+    requests_by_status: BTreeMap<String, u64>,
+}
+
+impl HttpView {
+    /// From what `/metrics` says of all listeners.
+    fn new((in_flight, queued): (usize, usize), metrics: &str) -> Self {
+        let mut requests_by_status = BTreeMap::new();
+        let mut connections_open = 0;
+        for (series, value) in metrics.lines().filter_map(|line| line.rsplit_once(' ')) {
+            let value = value.parse().unwrap_or_default();
+            if series == "http_connections_open" {
+                connections_open = value;
+            } else if let Some(labels) = series.strip_prefix("http_requests_total{")
+                && let Some((_, status)) = labels.split_once("status=\"")
+                && let Some((status, _)) = status.split_once('"')
+            {
+                *requests_by_status.entry(status.to_owned()).or_default() += value;
+            }
+        }
+        Self {
+            in_flight,
+            queued,
+            connections_open,
+            requests_total: requests_by_status.values().sum(),
+            requests_by_status,
+        }
+    }
 }
 
 pub(super) async fn show<S: Store>(State(state): State<AdminState<S>>) -> Response {
@@ -46,7 +78,6 @@ pub(super) async fn show<S: Store>(State(state): State<AdminState<S>>) -> Respon
         Health::ReadOnly(detail) => ("read_only", Some(detail)),
         Health::Down(detail) => ("down", Some(detail)),
     };
-    let (in_flight, queued) = state.api.overload.load();
     let stats = Stats {
         version: state.parts.version,
         issuer: &issuer.settings().issuer,
@@ -67,7 +98,7 @@ pub(super) async fn show<S: Store>(State(state): State<AdminState<S>>) -> Respon
             status,
             detail,
         },
-        http: HttpView { in_flight, queued },
+        http: HttpView::new(state.api.overload.load(), &state.parts.registry.render()),
     };
     respond::json(StatusCode::OK, &stats).map(Body::new)
 }

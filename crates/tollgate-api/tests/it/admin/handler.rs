@@ -67,6 +67,14 @@ fn requests_are_served_and_counted_by_route() {
     );
     assert_eq!(get("/admin/clients/nobody").status(), 404);
     assert_eq!(get("/nowhere").status(), 404);
+    let stats = get("/admin/stats").body_mut().read_to_string().unwrap();
+    let stats: serde_json::Value = serde_json::from_str(&stats).unwrap();
+    // Those before this one; each on a connection of its own or not.
+    let http = &stats["http"];
+    assert_eq!(http["requests_total"], 3, "{http}");
+    let by_status = json!({"2xx": 1, "4xx": 2});
+    assert_eq!(http["requests_by_status"], by_status, "{http}");
+    assert!(http["connections_open"].as_u64() >= Some(1), "{http}");
     let text = panel.registry.render();
     for line in [
         r#"http_requests_total{route="/admin/keys",method="GET",status="2xx"} 1"#,
