@@ -139,6 +139,19 @@ fn register_gauges<S: Store>(
             since.map_or(0.0, |since| now.since(since).as_secs_f64())
         },
     )?;
+    let (keys, time) = (Arc::clone(issuer), clock.clone());
+    registry.gauge_fn(
+        "signing_key_rotations_held_back",
+        "Algorithms whose next key is due but would be one more than validators read.",
+        move || {
+            let context = Context {
+                now: time.now(),
+                entropy: &SystemEntropy,
+            };
+            let held_back = keys.rotations_held_back(&context);
+            held_back.map_or(f64::NAN, |held_back| held_back.len() as f64)
+        },
+    )?;
     let sum = |read: fn(&tollgate_issuer::cache::CacheStatistics) -> u64| {
         let issuer = Arc::clone(issuer);
         move || issuer.cache_statistics().iter().map(read).sum::<u64>() as f64

@@ -170,6 +170,13 @@ impl Keys {
         Ok(self.rhythm().plan(&draft.ring.keys, &lines, now))
     }
 
+    /// The algorithms whose next key is due at `now` and has no room.
+    pub(super) fn held_back(&self, now: UnixSeconds) -> Result<Vec<Algorithm>, IssuerError> {
+        let ring = &self.prepared.load().ring;
+        let lines = lines(ring, [])?;
+        Ok(self.rhythm().plan(&ring.keys, &lines, now).held_back)
+    }
+
     fn succession(
         &self,
         ring: &KeyRing,

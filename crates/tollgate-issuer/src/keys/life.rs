@@ -79,6 +79,20 @@ impl<S: Store> Issuer<S> {
             .collect()
     }
 
+    /// The algorithms that go on signing with a key that should have been followed by another:
+    /// as many are published as cautious validators read, and each stays until the last token that
+    /// it signed has expired. Rotate less often, or give tokens a shorter life.
+    ///
+    /// # Errors
+    ///
+    /// When the ring has an algorithm that does not exist.
+    pub fn rotations_held_back(
+        &self,
+        context: &Context<'_>,
+    ) -> Result<Vec<Algorithm>, IssuerError> {
+        self.keys.held_back(context.now.steady.to_seconds())
+    }
+
     /// The JWKS (RFC 7517 §5) as it stands at this time.
     pub fn jwks(&self, context: &Context<'_>) -> Arc<JwksDocument> {
         self.keys.jwks(context.now.steady.to_seconds())

@@ -27,6 +27,8 @@ pub(super) struct Plan {
     pub(super) births: Vec<Birth>,
     /// The algorithms of keys that will be needed soon.
     pub(super) spares: Vec<Algorithm>,
+    /// The algorithms whose next key is due but would be one too many.
+    pub(super) held_back: Vec<Algorithm>,
     /// When the next thing is to be done.
     pub(super) next: Option<UnixSeconds>,
 }
@@ -86,6 +88,8 @@ impl Rhythm {
             plan.wake_at(Some(due), now);
         } else if published(keys).saturating_add(plan.births.len()) < KEYS_MAX {
             plan.births.push(self.successor(algorithm, newest, now));
+        } else {
+            plan.held_back.push(algorithm);
         }
     }
 
@@ -206,7 +210,14 @@ mod tests {
             .collect();
         keys.push(key(99, None, None));
         check(&keys, 500 * HOUR, &[], 0, Some(1000 * HOUR));
+        let held_back = |keys: &[StoredKey], hour: u64| {
+            let plan = RHYTHM.plan(keys, &[ES256], UnixSeconds(hour * HOUR));
+            plan.held_back
+        };
+        assert_eq!(held_back(&keys, 500), [ES256]);
+        assert_eq!(held_back(&keys, 99), [], "nothing is due");
         keys.remove(0);
+        assert_eq!(held_back(&keys, 500), [], "there is room");
         check(&keys, 500 * HOUR, &[501 * HOUR], 0, Some(1000 * HOUR));
     }
 

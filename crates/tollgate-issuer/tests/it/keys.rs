@@ -86,6 +86,11 @@ async fn no_validation_fails_while_keys_follow_each_other() {
     // Every ten days another key, and nothing is left of those before.
     assert_eq!(kids.len(), 4);
     assert_eq!(bench.jwks(&issuer).kids(), [kids[3].as_str()]);
+    assert_eq!(held_back(&bench, &issuer), []);
+}
+
+fn held_back(bench: &Bench, issuer: &Issuer<SharedStore>) -> Vec<Algorithm> {
+    issuer.rotations_held_back(&bench.context()).unwrap()
 }
 
 #[tokio::test]
@@ -99,6 +104,15 @@ async fn nor_while_they_follow_each_other_every_two_seconds() {
     // Tokens live for an hour: no more keys are made than validators read.
     assert_eq!(kids.len(), 100);
     assert_eq!(bench.jwks(&issuer).kids().len(), 100);
+    assert_eq!(
+        held_back(&bench, &issuer),
+        [Algorithm::ES256],
+        "and it is told"
+    );
+    // Once tokens have expired and keys have left there is room again.
+    bench.pass(3 * HOUR);
+    issuer.tick_keys(&bench.context()).await.unwrap();
+    assert_eq!(held_back(&bench, &issuer), []);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use std::{
 use tokio::time::sleep;
 use tollgate_api::{Clock, SystemEntropy};
 use tollgate_issuer::{Context, Issuer};
+use tollgate_jose::Algorithm;
 use tollgate_store::Store;
 
 use crate::config::Cleanup;
@@ -24,6 +25,7 @@ const CLOCK_SET_BACK: Duration = Duration::from_millis(500);
 
 /// Makes, publishes and retires signing keys as they come of age. Never ends.
 pub(super) async fn keys<S: Store>(issuer: Arc<Issuer<S>>, clock: Clock) {
+    let mut held_back = Vec::new();
     loop {
         let context = Context {
             now: clock.now(),
@@ -36,7 +38,24 @@ pub(super) async fn keys<S: Store>(issuer: Arc<Issuer<S>>, clock: Clock) {
                 RETRY
             }
         };
+        let before = held_back;
+        held_back = issuer.rotations_held_back(&context).unwrap_or_default();
+        if held_back != before {
+            tell_held_back(&held_back);
+        }
         sleep(pause).await;
+    }
+}
+
+fn tell_held_back(algorithms: &[Algorithm]) {
+    if algorithms.is_empty() {
+        tracing::info!("signing keys rotate again");
+    } else {
+        tracing::warn!(
+            ?algorithms,
+            "as many signing keys are published as validators read; they rotate later than \
+             keys.rotate_every says: make it longer, or the life of tokens shorter"
+        );
     }
 }
 

@@ -74,3 +74,32 @@ fn keys_rotate_by_age() {
     let token = server.token(&server.demo(), "");
     assert_eq!(server.introspect(&server.demo(), &token)["active"], true);
 }
+
+#[test]
+fn keys_that_have_no_room_are_told_of() {
+    let config = "[keys]\nrotate_every = \"1s\"\npublish_ahead = \"0s\"\njwks_max_age = \"0s\"\n";
+    let server = Builder::new(BINARY).config(config).start();
+    let bearer = format!("Bearer {}", server.admin_token());
+    let rotate = || {
+        let headers = [("authorization", bearer.as_str())];
+        let body = serde_json::json!({});
+        server
+            .admin_http()
+            .json("/admin/keys/rotate", &headers, &body)
+    };
+    let refused = (0..=100)
+        .map(|_| rotate())
+        .find(|answer| answer.status != 201);
+    let refused = refused.unwrap().expect_status(400);
+    assert!(
+        refused.body.contains("100 keys already"),
+        "{}",
+        refused.body
+    );
+    // And so is what the clock would have done, an hour long.
+    server.await_log("they rotate later than");
+    let metrics = server.admin_http().get("/metrics", &[]).expect_status(200);
+    let line = "\nsigning_key_rotations_held_back 1\n";
+    assert!(metrics.body.contains(line), "{}", metrics.body);
+    assert_eq!(kids_in_jwks(&server).len(), 100);
+}
