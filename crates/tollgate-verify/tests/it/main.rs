@@ -13,6 +13,7 @@ mod batch;
 mod bound;
 mod claims;
 mod client;
+mod hostile;
 mod id_token;
 mod issuers;
 mod provider;
