@@ -121,37 +121,7 @@ fn register_gauges<S: Store>(
         "Stored tokens that are alive.",
         move || active.store().active(time.now().steady.to_seconds()) as f64,
     )?;
-    let (keys, time) = (Arc::clone(issuer), clock.clone());
-    registry.gauge_fn(
-        "signing_key_age_seconds",
-        "How long the oldest key that signs has been signing, in seconds.",
-        move || {
-            let context = Context {
-                now: time.now(),
-                entropy: &SystemEntropy,
-            };
-            let signing = keys
-                .keys(&context)
-                .into_iter()
-                .filter(|key| key.state == KeyState::Signing);
-            let since = signing.map(|key| key.signs_from).min();
-            let now = context.now.steady.to_seconds();
-            since.map_or(0.0, |since| now.since(since).as_secs_f64())
-        },
-    )?;
-    let (keys, time) = (Arc::clone(issuer), clock.clone());
-    registry.gauge_fn(
-        "signing_key_rotations_held_back",
-        "Algorithms whose next key is due but would be one more than validators read.",
-        move || {
-            let context = Context {
-                now: time.now(),
-                entropy: &SystemEntropy,
-            };
-            let held_back = keys.rotations_held_back(&context);
-            held_back.map_or(f64::NAN, |held_back| held_back.len() as f64)
-        },
-    )?;
+    register_key_gauges(registry, issuer, clock)?;
     let sum = |read: fn(&tollgate_issuer::cache::CacheStatistics) -> u64| {
         let issuer = Arc::clone(issuer);
         move || issuer.cache_statistics().iter().map(read).sum::<u64>() as f64
@@ -184,6 +154,45 @@ fn register_gauges<S: Store>(
             } else {
                 0.0
             }
+        },
+    )
+}
+
+/// What the signing keys are up to.
+fn register_key_gauges<S: Store>(
+    registry: &Registry,
+    issuer: &Arc<Issuer<S>>,
+    clock: &Clock,
+) -> Result<(), RegistryError> {
+    let (keys, time) = (Arc::clone(issuer), clock.clone());
+    registry.gauge_fn(
+        "signing_key_age_seconds",
+        "How long the oldest key that signs has been signing, in seconds.",
+        move || {
+            let context = Context {
+                now: time.now(),
+                entropy: &SystemEntropy,
+            };
+            let signing = keys
+                .keys(&context)
+                .into_iter()
+                .filter(|key| key.state == KeyState::Signing);
+            let since = signing.map(|key| key.signs_from).min();
+            let now = context.now.steady.to_seconds();
+            since.map_or(0.0, |since| now.since(since).as_secs_f64())
+        },
+    )?;
+    let (keys, time) = (Arc::clone(issuer), clock.clone());
+    registry.gauge_fn(
+        "signing_key_rotations_held_back",
+        "Algorithms whose next key is due but would be one more than validators read.",
+        move || {
+            let context = Context {
+                now: time.now(),
+                entropy: &SystemEntropy,
+            };
+            let held_back = keys.rotations_held_back(&context);
+            held_back.map_or(f64::NAN, |held_back| held_back.len() as f64)
         },
     )
 }
