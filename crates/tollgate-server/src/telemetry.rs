@@ -22,7 +22,7 @@ use opentelemetry_sdk::{
 };
 use tollgate_web::RequestId;
 
-use crate::config::Telemetry;
+use crate::{cli::Trust, config::Telemetry};
 
 const SERVICE: &str = "tollgate";
 /// Where collectors take traces, beneath their base URL (OTLP/HTTP).
@@ -51,7 +51,7 @@ impl Traces {
         };
         let exporter = SpanExporter::builder()
             .with_http()
-            .with_http_client(Collector(crate::cli::agent(Some(TIMEOUT))))
+            .with_http_client(Collector(Trust::Public.agent(Some(TIMEOUT))))
             .with_protocol(Protocol::HttpBinary)
             .with_endpoint(format!("{}{PATH}", base.trim_end_matches('/')))
             .with_timeout(TIMEOUT)

@@ -6,7 +6,7 @@ use serde_json::Value;
 use ureq::{Agent, Body, http::Response};
 use zeroize::Zeroizing;
 
-use super::Failure;
+use super::{Failure, trust::Trust};
 
 /// The longest answer that is taken in at once, in bytes.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
@@ -19,15 +19,17 @@ pub(crate) struct AdminApi {
     base: String,
     authorization: Zeroizing<String>,
     agent: Agent,
+    trust: Trust,
 }
 
 impl AdminApi {
     /// The API at `url`, for whoever holds `token`.
-    pub(crate) fn new(url: &str, token: &str) -> Self {
+    pub(crate) fn new(url: &str, token: &str, trust: Trust) -> Self {
         Self {
             base: url.trim_end_matches('/').to_owned(),
             authorization: Zeroizing::new(format!("Bearer {token}")),
-            agent: agent(Some(TIMEOUT)),
+            agent: trust.agent(Some(TIMEOUT)),
+            trust,
         }
     }
 
@@ -89,7 +91,7 @@ impl AdminApi {
 
     /// The body of `GET path`, as it comes, and its length where the server tells it.
     pub(crate) fn download(&self, path: &str) -> Result<(impl Read, Option<u64>), Failure> {
-        let request = agent(None).get(self.url(path));
+        let request = self.trust.agent(None).get(self.url(path));
         let request = request.header("authorization", self.authorization.as_str());
         let response = accepted(request.call(), &self.base)?;
         let body = response.into_body();
@@ -104,7 +106,7 @@ impl AdminApi {
         mut content: impl Read,
         length: u64,
     ) -> Result<Value, Failure> {
-        let request = agent(None).post(self.url(path));
+        let request = self.trust.agent(None).post(self.url(path));
         let request = request
             .header("authorization", self.authorization.as_str())
             .header("content-type", "application/octet-stream")
@@ -131,18 +133,6 @@ pub(crate) fn encode(text: &str) -> String {
         }
         encoded
     })
-}
-
-/// An agent that hands out every answer, whatever its status.
-pub(crate) fn agent(timeout: Option<Duration>) -> Agent {
-    Agent::config_builder()
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .timeout_connect(Some(Duration::from_secs(5)))
-        .timeout_global(timeout)
-        .user_agent(concat!("tollgate/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .new_agent()
 }
 
 fn answer(outcome: Result<Response<Body>, ureq::Error>, base: &str) -> Result<Value, Failure> {

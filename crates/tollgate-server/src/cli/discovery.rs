@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 use zeroize::Zeroizing;
 
-use super::{Failure, admin_api::AdminApi};
+use super::{Failure, admin_api::AdminApi, trust::Trust};
 use crate::private_file::{self, AdminFile};
 
 /// Where the server is.
@@ -27,6 +27,9 @@ pub(crate) struct ServerArguments {
         default_value = "data"
     )]
     data_dir: PathBuf,
+    /// PEM file with the certificates to believe of an https URL [default: public authorities]
+    #[arg(long, value_name = "FILE", env = "TOLLGATE_CA_FILE")]
+    ca_file: Option<PathBuf>,
 }
 
 impl ServerArguments {
@@ -36,14 +39,24 @@ impl ServerArguments {
     ///
     /// When nothing says where it is.
     pub(crate) fn connect(&self) -> Result<AdminApi, Failure> {
-        match (&self.admin_url, &self.admin_token_file) {
-            (Some(url), Some(path)) => Ok(AdminApi::new(url, &token(path)?)),
-            (Some(url), None) => Ok(AdminApi::new(url, &self.discover()?.token)),
-            (None, Some(path)) => Ok(AdminApi::new(&self.discover()?.url, &token(path)?)),
+        let trust = self.trust()?;
+        let (url, token) = match (&self.admin_url, &self.admin_token_file) {
+            (Some(url), Some(path)) => (url.clone(), token(path)?),
+            (Some(url), None) => (url.clone(), self.discover()?.token),
+            (None, Some(path)) => (self.discover()?.url, token(path)?),
             (None, None) => {
                 let found = self.discover()?;
-                Ok(AdminApi::new(&found.url, &found.token))
+                (found.url, found.token)
             }
+        };
+        Ok(AdminApi::new(&url, &token, trust))
+    }
+
+    /// Whose certificates count.
+    pub(crate) fn trust(&self) -> Result<Trust, Failure> {
+        match &self.ca_file {
+            Some(path) => Ok(Trust::only(path)?),
+            None => Ok(Trust::Public),
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Failure, admin_api::agent, discovery::ServerArguments, output};
+use super::{Failure, discovery::ServerArguments, output};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -29,7 +29,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Some(url) => page(url),
         None => page(&arguments.server.url().map_err(unhealthy)?),
     };
-    let answer = agent(Some(TIMEOUT)).get(&url).call();
+    let trust = arguments.server.trust()?;
+    let answer = trust.agent(Some(TIMEOUT)).get(&url).call();
     let mut response =
         answer.map_err(|error| Failure::refused(format!("{url} does not answer: {error}")))?;
     let text = response.body_mut().read_to_string().unwrap_or_default();

@@ -19,13 +19,14 @@ mod keys;
 pub(crate) mod output;
 mod progress;
 mod token;
+mod trust;
 mod verify;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-pub(crate) use self::{admin_api::agent, failure::Failure};
+pub(crate) use self::{failure::Failure, trust::Trust};
 use crate::serve;
 
 /// The Tollgate token service.

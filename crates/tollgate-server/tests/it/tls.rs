@@ -24,6 +24,8 @@ fn certificate(directory: &Path, name: &str) -> bool {
             "2",
             "-addext",
             "subjectAltName=IP:127.0.0.1",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
         ])
         .args(["-subj", &format!("/CN={name}")])
         .args([
@@ -85,6 +87,57 @@ fn tls_is_on_with_both_files_and_new_ones_are_taken() {
         said.contains("CN=second") && said.contains("{\"status\":\"ok\"}"),
         "{said}"
     );
+}
+
+/// The management listener itself speaks no TLS; what stands before it may.
+#[test]
+fn commands_speak_tls_to_whom_they_trust() {
+    let (directory, other) = [(); 2].map(|()| tempfile::TempDir::new().unwrap()).into();
+    if !certificate(directory.path(), "server") || !certificate(other.path(), "other") {
+        println!("SKIPPED: there is no openssl on this machine");
+        return;
+    }
+    let file = |directory: &tempfile::TempDir, name: &str| {
+        directory.path().join(name).to_str().unwrap().to_owned()
+    };
+    let config = format!(
+        "[server]\ntls_cert = \"{}\"\ntls_key = \"{}\"\n",
+        file(&directory, "cert.pem"),
+        file(&directory, "key.pem")
+    );
+    let server = Builder::new(BINARY).config(&config).start();
+    let (own, foreign) = (file(&directory, "cert.pem"), file(&other, "cert.pem"));
+    let token = file(&directory, "token");
+    fs::write(&token, server.admin_token()).unwrap();
+    let health = ["health", "--url", server.url()];
+    let list = [
+        "client",
+        "list",
+        "--admin-url",
+        server.url(),
+        "--admin-token-file",
+        &token,
+    ];
+    for (command, ca_file, code, reason) in [
+        (&health[..], Some(&own), 0, ""),
+        (&health, Some(&foreign), 1, "does not answer"),
+        (&health, None, 1, "does not answer"),
+        (&health, Some(&token), 1, "no certificate in PEM"),
+        (&health, Some(&"/nowhere".to_owned()), 1, "/nowhere"),
+        // It gets through to the public listener, which has no such page.
+        (&list, Some(&own), 1, "HTTP 404"),
+        (&list, Some(&foreign), 3, "does not answer"),
+        (&list, None, 3, "does not answer"),
+    ] {
+        let ca_file = ca_file.map(|path| ["--ca-file", path]);
+        let arguments = [command, ca_file.as_ref().map_or(&[], |flag| &flag[..])].concat();
+        let output = crate::tollgate(&arguments).expect_code(code);
+        assert!(
+            output.stderr.contains(reason),
+            "{arguments:?}: {}",
+            output.stderr
+        );
+    }
 }
 
 #[test]
