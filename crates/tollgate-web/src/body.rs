@@ -76,6 +76,9 @@ pub(crate) struct Arrival(AtomicU8);
 const UNREAD: u8 = 0;
 const AWAITED: u8 = 1;
 const COMPLETE: u8 = 2;
+const TOO_LARGE: u8 = 3;
+const TOO_SLOW: u8 = 4;
+const MALFORMED: u8 = 5;
 
 impl Arrival {
     pub(crate) fn is_awaited(&self) -> bool {
@@ -84,6 +87,17 @@ impl Arrival {
 
     pub(crate) fn is_complete(&self) -> bool {
         self.0.load(Ordering::Relaxed) == COMPLETE
+    }
+
+    /// Why reading it failed, if it did.
+    #[cfg(feature = "tower")]
+    pub(crate) fn failure(&self) -> Option<BodyError> {
+        match self.0.load(Ordering::Relaxed) {
+            TOO_LARGE => Some(BodyError::TooLarge),
+            TOO_SLOW => Some(BodyError::TooSlow),
+            MALFORMED => Some(BodyError::Malformed),
+            _ => None,
+        }
     }
 
     fn set(&self, state: u8) {
@@ -142,6 +156,17 @@ impl RequestBody {
         }
     }
 
+    fn failed(&self, error: BodyError) -> BodyError {
+        if let Some(arrival) = &self.arrival {
+            arrival.set(match error {
+                BodyError::TooLarge => TOO_LARGE,
+                BodyError::TooSlow => TOO_SLOW,
+                BodyError::Malformed => MALFORMED,
+            });
+        }
+        error
+    }
+
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let read_timeout = self.read_timeout;
         let deadline = self.deadline.get_or_insert_with(|| {
@@ -172,8 +197,10 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.source.poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(self.take_frame(frame))),
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error))),
+            Poll::Ready(Some(frame)) => {
+                let frame = frame.and_then(|frame| self.take_frame(frame));
+                Poll::Ready(Some(frame.map_err(|error| self.failed(error))))
+            }
             Poll::Ready(None) => {
                 self.complete();
                 Poll::Ready(None)
@@ -183,7 +210,7 @@ impl Body for RequestBody {
                     arrival.set(AWAITED);
                 }
                 self.poll_deadline(cx)
-                    .map(|()| Some(Err(BodyError::TooSlow)))
+                    .map(|()| Some(Err(self.failed(BodyError::TooSlow))))
             }
         }
     }

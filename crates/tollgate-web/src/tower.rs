@@ -1,7 +1,6 @@
 //! Any tower service, and with it any `axum::Router`, as a [`Handler`]. The service learns of its
 //! client through request extensions; it adds no bound of its own.
 
-use std::error::Error;
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::pin::Pin;
@@ -9,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
@@ -18,8 +18,8 @@ use tower_service::Service;
 use crate::TrustedProxies;
 use crate::serve::ConnectionInfo;
 use crate::{
-    BodyError, Handler, RequestBody, RequestContext, RequestId, ResponseBody, RouteId, Scheme,
-    StreamError, error_response,
+    Handler, RequestBody, RequestContext, RequestId, ResponseBody, RouteId, Scheme, StreamError,
+    error_response,
 };
 
 /// Bodies of known length up to here are asked for at once, so that they leave with their head.
@@ -30,8 +30,11 @@ const AT_ONCE_BYTES_MAX: u64 = 64 * 1024;
 /// The service is cloned for each request, as tower demands of a shared one. It finds a
 /// [`RequestInfo`] in the request's extensions, and with the feature `axum` also axum's
 /// `ConnectInfo<SocketAddr>`. A [`RouteId`] in the extensions of its answer is the route under
-/// which the request is counted, a [`RequestId`] there becomes the request's id. An error of the
-/// service is answered 500, or what [`BodyError::status`] says if that is its source.
+/// which the request is counted, a [`RequestId`] there becomes the request's id.
+///
+/// An error of the service is answered 500. Where the request's body could not be read and the
+/// service failed or answered with an error, the answer is what [`BodyError::status`](crate::BodyError::status) says:
+/// extractors commonly tell no reason from another.
 ///
 /// ```no_run
 /// # #[cfg(feature = "axum")]
@@ -70,20 +73,44 @@ where
         context: &mut RequestContext,
     ) -> Response<ResponseBody> {
         tell(&mut request, context);
+        let arrival = request.body().arrival();
         let mut service = self.0.clone();
         let answer = async {
             std::future::poll_fn(|cx| service.poll_ready(cx)).await?;
             service.call(request).await
         };
-        match answer.await {
-            Ok(response) => {
+        let answer = answer.await;
+        let unread = arrival.and_then(|arrival| arrival.failure());
+        match (answer, unread) {
+            (Ok(response), Some(error)) if is_error(response.status()) => {
+                listen(&response, context);
+                replaced(response, error_response(error.status()))
+            }
+            (Ok(response), _) => {
                 listen(&response, context);
                 let (head, body) = response.into_parts();
                 Response::from_parts(head, at_once(body).await)
             }
-            Err(error) => failed(&error.into(), context),
+            (Err(_), Some(error)) => error_response(error.status()),
+            (Err(error), None) => failed(&error.into(), context),
         }
     }
+}
+
+fn is_error(status: StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
+}
+
+/// The other answer under the head that the service's layers have added to.
+fn replaced<B>(response: Response<B>, other: Response<ResponseBody>) -> Response<ResponseBody> {
+    let (mut head, _) = response.into_parts();
+    let (other, body) = other.into_parts();
+    head.status = other.status;
+    for name in [CONTENT_LENGTH, CONTENT_ENCODING] {
+        head.headers.remove(name);
+    }
+    head.headers.extend(other.headers);
+    Response::from_parts(head, body)
 }
 
 /// Lets the service know who asks.
@@ -105,13 +132,6 @@ fn listen<B>(response: &Response<B>, context: &mut RequestContext) {
 }
 
 fn failed(error: &StreamError, context: &RequestContext) -> Response<ResponseBody> {
-    let mut source: Option<&(dyn Error + 'static)> = Some(error.as_ref());
-    while let Some(cause) = source {
-        if let Some(of_body) = cause.downcast_ref::<BodyError>() {
-            return error_response(of_body.status());
-        }
-        source = cause.source();
-    }
     tracing::error!(request_id = %context.request_id(), %error, "the service failed");
     error_response(StatusCode::INTERNAL_SERVER_ERROR)
 }

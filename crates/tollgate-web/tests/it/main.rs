@@ -13,6 +13,8 @@ mod cache;
 mod configuration;
 mod drain;
 mod http2;
+#[cfg(feature = "layers")]
+mod layers;
 #[cfg(feature = "profiling")]
 mod profiling;
 mod proxies;
@@ -20,4 +22,6 @@ mod proxies;
 mod stream;
 mod support;
 mod tls;
+#[cfg(feature = "axum")]
+mod tower;
 mod units;
