@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use serde::de::DeserializeOwned;
 use tollgate_jose::Algorithm;
 use tollgate_protocol::BearerToken;
@@ -15,7 +15,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::authenticated::{Authenticated, ClientCertificate};
-use super::refusal::{Realm, Refusal};
+use super::refusal::{DPOP_NONCE, Realm, Refusal, SharedRealm};
 use crate::bound::check_binding;
 use crate::client::{IntrospectionError, Introspector};
 use crate::dpop::{Presented, Proof};
@@ -39,7 +39,7 @@ pub struct RequireToken<C = NoClaims> {
 
 #[derive(Clone, Default)]
 struct Settings {
-    realm: Realm,
+    realm: Arc<Realm>,
     /// Scheme and host that clients see, for DPoP.
     origin: Option<String>,
     on_refusal: Option<OnRefusal>,
@@ -63,21 +63,21 @@ impl<C> RequireToken<C> {
     /// Names the realm in challenges.
     #[must_use]
     pub fn realm(mut self, realm: &str) -> Self {
-        Arc::make_mut(&mut self.settings).realm.realm = Some(realm.to_owned());
+        self.realm_mut().realm = Some(realm.to_owned());
         self
     }
 
     /// Demands these scope values, separated by spaces, of every request.
     #[must_use]
     pub fn scope(mut self, scope: &str) -> Self {
-        Arc::make_mut(&mut self.settings).realm.scope = Some(scope.to_owned());
+        self.realm_mut().scope = Some(scope.to_owned());
         self
     }
 
     /// Points to the resource's own metadata in challenges (RFC 9728 §5.1).
     #[must_use]
     pub fn resource_metadata(mut self, url: &str) -> Self {
-        Arc::make_mut(&mut self.settings).realm.resource_metadata = Some(url.to_owned());
+        self.realm_mut().resource_metadata = Some(url.to_owned());
         self
     }
 
@@ -89,7 +89,7 @@ impl<C> RequireToken<C> {
         settings.origin = Some(origin.trim_end_matches('/').to_owned());
         let algorithms = Algorithm::ALL.into_iter().filter(|alg| !alg.is_symmetric());
         let names: Vec<&str> = algorithms.map(Algorithm::name).collect();
-        settings.realm.dpop_algorithms = Some(names.join(" "));
+        Arc::make_mut(&mut settings.realm).dpop_algorithms = Some(names.join(" "));
         self
     }
 
@@ -105,6 +105,10 @@ impl<C> RequireToken<C> {
     pub fn on_refusal(mut self, log: impl Fn(&Error) + Send + Sync + 'static) -> Self {
         Arc::make_mut(&mut self.settings).on_refusal = Some(Arc::new(log));
         self
+    }
+
+    fn realm_mut(&mut self) -> &mut Realm {
+        Arc::make_mut(&mut Arc::make_mut(&mut self.settings).realm)
     }
 }
 
@@ -179,8 +183,12 @@ where
             request = Request::from_parts(head, body);
             match outcome {
                 Ok(authenticated) => {
+                    let realm = SharedRealm(Arc::clone(&layer.settings.realm));
+                    request.extensions_mut().insert(realm);
                     request.extensions_mut().insert(authenticated);
-                    inner.call(request).await
+                    let mut response = inner.call(request).await?;
+                    layer.renew_nonce(response.headers_mut());
+                    Ok(response)
                 }
                 Err(refusal) => Ok(layer.refuse(refusal)),
             }
@@ -189,6 +197,23 @@ where
 }
 
 impl<C: DeserializeOwned> RequireToken<C> {
+    /// Judges the head of a request, for servers that know nothing of tower: the verified token,
+    /// or the answer to send instead.
+    ///
+    /// What counts is the method, the path, the `Authorization` and `DPoP` headers, and a
+    /// [`ClientCertificate`] in the extensions.
+    ///
+    /// # Errors
+    /// The answer, with everything that the specifications want in its head.
+    pub async fn authenticate<B: From<&'static str>>(
+        &self,
+        head: &http::request::Parts,
+    ) -> Result<Authenticated<C>, Response<B>> {
+        self.admit(head)
+            .await
+            .map_err(|refusal| self.refuse(refusal))
+    }
+
     async fn admit(&self, head: &http::request::Parts) -> Result<Authenticated<C>, Refusal> {
         let origin = self.settings.origin.as_deref();
         let credentials = Credentials::of(&head.headers, origin.is_some())?;
@@ -245,6 +270,18 @@ impl<C: DeserializeOwned> RequireToken<C> {
             Ok(None) => Err(Error::Inactive),
             Err(IntrospectionError::Refused(error)) => Err(error),
             Err(_) => Err(Error::KeysUnavailable),
+        }
+    }
+
+    /// Sends the nonce for the next proof along with a good answer too (RFC 9449 §8.2), so that
+    /// the client need not be refused first when the old one runs out.
+    fn renew_nonce(&self, headers: &mut HeaderMap) {
+        if self.settings.origin.is_none() {
+            return;
+        }
+        let nonce = self.verifier.dpop_nonce_at(self.verifier.inner.clock.now());
+        if let Some(Ok(nonce)) = nonce.map(HeaderValue::try_from) {
+            headers.insert(DPOP_NONCE.clone(), nonce);
         }
     }
 

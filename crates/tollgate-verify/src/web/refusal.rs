@@ -4,6 +4,7 @@
 //! for every cause. The cause is for the log.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
@@ -12,7 +13,7 @@ use crate::dpop::ProofError;
 use crate::error::Error;
 
 /// The nonce header of RFC 9449 §8.
-static DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+pub(crate) static DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 /// When keys may be back.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
 
@@ -52,6 +53,10 @@ pub(crate) struct Realm {
     pub(crate) resource_metadata: Option<String>,
     pub(crate) dpop_algorithms: Option<String>,
 }
+
+/// What the challenges of one layer say, left in a request for the guards behind it.
+#[derive(Clone)]
+pub(crate) struct SharedRealm(pub(crate) Arc<Realm>);
 
 impl Refusal {
     pub(crate) fn response<B: From<&'static str>>(
@@ -122,7 +127,7 @@ impl Refusal {
 fn challenge(scheme: &str, error: &str, algorithms: Option<&str>, realm: &Realm) -> String {
     let parameters = [
         ("realm", realm.realm.as_deref()),
-        ("error", Some(error).filter(|error| !error.is_empty())),
+        ("error", Some(error)),
         ("scope", realm.scope.as_deref()),
         ("algs", algorithms),
         ("resource_metadata", realm.resource_metadata.as_deref()),
@@ -130,7 +135,7 @@ fn challenge(scheme: &str, error: &str, algorithms: Option<&str>, realm: &Realm)
     let mut out = String::from(scheme);
     let present = parameters
         .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)));
+        .filter_map(|(name, value)| Some((name, value.filter(|value| !value.is_empty())?)));
     for (position, (name, value)) in present.enumerate() {
         let separator = if position == 0 { " " } else { ", " };
         // Writing to a string cannot fail.

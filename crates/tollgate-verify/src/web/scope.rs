@@ -12,7 +12,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::authenticated::Authenticated;
-use super::refusal::{Realm, Refusal};
+use super::refusal::{Realm, Refusal, SharedRealm};
 use crate::token::NoClaims;
 
 /// Demands scope values of requests that have passed [`RequireToken`](super::RequireToken), which
@@ -42,6 +42,13 @@ impl<C> RequireScope<C> {
             realm: Arc::new(realm),
             claims: PhantomData,
         }
+    }
+
+    /// The challenge of the layer in front, with what is demanded here.
+    fn challenge_in(&self, shared: Option<&SharedRealm>) -> Realm {
+        let scope = self.realm.scope.clone();
+        let shared = shared.map_or_else(Realm::default, |shared| (*shared.0).clone());
+        Realm { scope, ..shared }
     }
 
     fn is_satisfied_by(&self, token: &Authenticated<C>) -> bool {
@@ -116,7 +123,9 @@ where
             Some(_) => Refusal::InsufficientScope,
             None => Refusal::NoToken,
         };
-        Either::Refused(ready(Ok(refusal.response(&self.layer.realm, None))))
+        let shared = request.extensions().get::<SharedRealm>();
+        let realm = self.layer.challenge_in(shared);
+        Either::Refused(ready(Ok(refusal.response(&realm, None))))
     }
 }
 

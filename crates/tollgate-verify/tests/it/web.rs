@@ -98,6 +98,9 @@ async fn refusals_are_uniform() {
         (StatusCode::UNAUTHORIZED, unauthorized)
     );
     assert_eq!(challenges, [r#"Bearer realm="orders""#]);
+    // No scope is no parameter, not an empty one.
+    let (_, challenges, _) = send(app(layer().scope("")), request(&[])).await;
+    assert_eq!(challenges, [r#"Bearer realm="orders""#]);
 
     let bound = token(&with("cnf", json!({"jkt": "x"})));
     for bad in [
@@ -165,9 +168,22 @@ async fn scope_is_demanded() {
         send(guarded("orders:read"), request(&[&good])).await.0,
         StatusCode::OK
     );
+    // The guard speaks with the words of the layer in front of it.
+    let (status, challenges, _) = send(guarded("admin"), request(&[&good])).await;
     assert_eq!(
-        send(guarded("admin"), request(&[&good])).await.0,
-        StatusCode::FORBIDDEN
+        (status, challenges),
+        (StatusCode::FORBIDDEN, vec![challenge.to_owned()])
+    );
+    let bound = Router::new()
+        .route("/who", get(who))
+        .route_layer(RequireScope::new("admin"))
+        .route_layer(layer().dpop("https://orders.example"));
+    let (_, challenges, _) = send(bound, request(&[&good])).await;
+    assert_eq!(challenges.len(), 2);
+    assert!(
+        challenges[1]
+            .starts_with(r#"DPoP realm="orders", error="insufficient_scope", scope="admin""#),
+        "{challenges:?}"
     );
     let open = Router::new()
         .route("/who", get(who))
@@ -181,6 +197,34 @@ async fn scope_is_demanded() {
         send(bare, request(&[&good])).await.0,
         StatusCode::INTERNAL_SERVER_ERROR
     );
+}
+
+#[tokio::test]
+async fn servers_without_tower_judge_the_head_alone() {
+    let check =
+        async |authorization: Option<&str>, scope: &str, expected: Result<(), StatusCode>| {
+            let mut request = Request::get("/who");
+            if let Some(authorization) = authorization {
+                request = request.header("authorization", authorization);
+            }
+            let (head, ()) = request.body(()).unwrap().into_parts();
+            let layer = layer().scope(scope);
+            let outcome = layer.authenticate::<&'static str>(&head).await;
+            let outcome = outcome
+                .as_ref()
+                .map(|token| assert_eq!(token.subject(), Some("alice")));
+            if let Err(answer) = &outcome {
+                assert!(answer.headers().contains_key(WWW_AUTHENTICATE));
+                assert!(answer.body().starts_with(r#"{"error":""#));
+            }
+            assert_eq!(outcome.map_err(Response::status), expected);
+        };
+    let good = format!("Bearer {}", token(&good()));
+    check(Some(&good), "orders:read", Ok(())).await;
+    check(Some(&good), "admin", Err(StatusCode::FORBIDDEN)).await;
+    check(Some("Bearer x"), "", Err(StatusCode::UNAUTHORIZED)).await;
+    check(Some("Bearer x y"), "", Err(StatusCode::BAD_REQUEST)).await;
+    check(None, "", Err(StatusCode::UNAUTHORIZED)).await;
 }
 
 #[tokio::test]
@@ -252,7 +296,11 @@ async fn dpop_is_told_what_it_needs() {
         )
     };
     let url = "https://orders.example/who";
-    assert_eq!(send_proof(Some(&nonce), url, 1).await.0, StatusCode::OK);
+    let (status, _, next) = send_proof(Some(&nonce), url, 1).await;
+    assert_eq!(
+        (status, next.unwrap().to_str().unwrap()),
+        (StatusCode::OK, &*nonce)
+    );
     let (status, challenge, told) = send_proof(None, url, 1).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
     assert!(
