@@ -54,7 +54,7 @@ pub struct ServerConfig {
     pub tls: Option<TlsConfig>,
 }
 
-/// Where the certificate chain and its key stand, both in PEM.
+/// Where certificates and keys stand, all in PEM. Changed files are taken into use as they are.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsConfig {
@@ -62,6 +62,76 @@ pub struct TlsConfig {
     pub certificate_path: PathBuf,
     /// The leaf's private key.
     pub key_path: PathBuf,
+    /// More certificates, shown to clients that ask for a name that they are valid for (SNI). All
+    /// others see the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more: Vec<CertificateFiles>,
+    /// Asks clients for certificates too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_certificates: Option<ClientCertificates>,
+}
+
+/// A certificate chain and its key, both in PEM.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateFiles {
+    /// The certificate chain, leaf first.
+    pub certificate_path: PathBuf,
+    /// The leaf's private key.
+    pub key_path: PathBuf,
+}
+
+/// Which certificates of clients are believed.
+///
+/// # Security
+/// Revocation lists are not looked at: let certificates be short-lived.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientCertificates {
+    /// The authorities that vouch for clients, in PEM.
+    pub authorities_path: PathBuf,
+    /// Whether a client must have one.
+    pub demand: ClientCertificateDemand,
+}
+
+/// Whether a client must show a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientCertificateDemand {
+    /// It may; the handler sees whether it did. One that nobody vouches for ends the handshake.
+    Optional,
+    /// It must, or the handshake fails.
+    Required,
+}
+
+impl TlsConfig {
+    /// One certificate for everybody, and none asked for.
+    #[must_use]
+    pub fn new(certificate_path: impl Into<PathBuf>, key_path: impl Into<PathBuf>) -> Self {
+        Self {
+            certificate_path: certificate_path.into(),
+            key_path: key_path.into(),
+            more: Vec::new(),
+            client_certificates: None,
+        }
+    }
+
+    /// All certificates, the one for everybody first.
+    pub(crate) fn certificates(&self) -> impl Iterator<Item = CertificateFiles> {
+        let first = CertificateFiles {
+            certificate_path: self.certificate_path.clone(),
+            key_path: self.key_path.clone(),
+        };
+        std::iter::once(first).chain(self.more.iter().cloned())
+    }
+
+    /// All files, in an order that does not change.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = PathBuf> {
+        let authorities = self.client_certificates.iter();
+        self.certificates()
+            .flat_map(|files| [files.certificate_path, files.key_path])
+            .chain(authorities.map(|told| told.authorities_path.clone()))
+    }
 }
 
 impl Default for ServerConfig {

@@ -59,7 +59,10 @@ mod tower;
 
 pub use body::{BodyError, RequestBody};
 pub use client_address::{Scheme, TrustedProxies, ip_key};
-pub use config::{ConfigError, ServerConfig, TlsConfig};
+pub use config::{
+    CertificateFiles, ClientCertificateDemand, ClientCertificates, ConfigError, ServerConfig,
+    TlsConfig,
+};
 pub use cors::{Cors, OriginError};
 pub use handler::{Handler, RequestContext};
 pub use health::{CheckOutcome, CheckReport, HealthRegistry, HealthReport, Status};
@@ -69,7 +72,7 @@ pub use preset::{Preset, UnknownPreset};
 pub use request_id::RequestId;
 pub use response::{ResponseBody, StreamError, error_response};
 pub use serve::{Drained, Server, ServerError};
-pub use tls::{TlsError, TlsReloader};
+pub use tls::{ClientCertificate, TlsError, TlsReloader};
 #[cfg(feature = "tower")]
 pub use self::tower::{RequestInfo, TowerService};
 #[cfg(any(feature = "arena", feature = "cache"))]

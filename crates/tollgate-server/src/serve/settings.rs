@@ -102,10 +102,10 @@ pub(super) fn public_server(config: &Config) -> ServerConfig {
         http3: false,
         threads: server.threads,
         trusted_proxies: TrustedProxies::new(server.trusted_proxies.clone()),
-        tls: server.tls.as_ref().map(|tls| TlsConfig {
-            certificate_path: tls.certificate.clone(),
-            key_path: tls.key.clone(),
-        }),
+        tls: server
+            .tls
+            .as_ref()
+            .map(|tls| TlsConfig::new(&tls.certificate, &tls.key)),
     }
 }
 

@@ -26,6 +26,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const BACKLOG_QUIET: Duration = Duration::from_millis(50);
 const CERTIFICATE_POLL: Duration = Duration::from_secs(2);
 
+/// What a thread looks after besides its connections.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Watch {
+    Certificates,
+    Nothing,
+}
+
 /// The sockets of one thread.
 pub(super) struct Sockets {
     pub(super) listeners: Vec<StdListener>,
@@ -39,6 +46,7 @@ pub(super) fn thread<H: Handler>(
     handler: Arc<H>,
     sockets: Sockets,
     tls: Option<TlsReloader>,
+    watch: Watch,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -51,6 +59,7 @@ pub(super) fn thread<H: Handler>(
             let listener = TcpListener::from_std(listener)?;
             let acceptor = Acceptor {
                 shared: Arc::clone(&shared),
+                tls: tls.clone(),
                 handler: Arc::clone(&handler),
             };
             accepting.spawn(acceptor.run(listener, open.clone()));
@@ -67,7 +76,7 @@ pub(super) fn thread<H: Handler>(
             }
         }
         drop(open);
-        if let Some(tls) = tls {
+        if let Some(tls) = tls.filter(|_| watch == Watch::Certificates) {
             tokio::spawn(watch_certificates(tls));
         }
         while accepting.join_next().await.is_some() {}
@@ -79,6 +88,7 @@ pub(super) fn thread<H: Handler>(
 struct Acceptor<H> {
     shared: Arc<Shared>,
     handler: Arc<H>,
+    tls: Option<TlsReloader>,
 }
 
 impl<H: Handler> Acceptor<H> {
@@ -116,7 +126,7 @@ impl<H: Handler> Acceptor<H> {
         let accepted = Instant::now();
         let Some(slot) = ConnectionSlot::take(&self.shared) else {
             self.shared.metrics.closed(Closed::ConnectionsMax);
-            if self.shared.rustls.is_none() {
+            if self.tls.is_none() {
                 // As far as the empty socket takes it; there is no place to wait for more.
                 let _ = stream.try_write(&message(StatusCode::SERVICE_UNAVAILABLE));
             }
@@ -130,7 +140,7 @@ impl<H: Handler> Acceptor<H> {
         let info = ConnectionInfo {
             peer,
             local,
-            tls: self.shared.rustls.is_some(),
+            tls: self.tls.is_some(),
         };
         let state = Arc::new(ConnectionState::new(
             Arc::clone(&self.shared),
@@ -141,8 +151,9 @@ impl<H: Handler> Acceptor<H> {
             state,
             handler: Arc::clone(&self.handler),
         };
+        let tls = self.tls.as_ref().map(|tls| tls.tcp().into());
         tokio::spawn(async move {
-            connection::run(stream, connected, accepted).await;
+            connection::run(stream, tls, connected, accepted).await;
             drop((slot, open));
         });
     }

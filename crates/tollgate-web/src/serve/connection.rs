@@ -37,10 +37,15 @@ const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 const BUFFER_BYTES_MIN: usize = 8192;
 
 /// Serves one accepted connection until it ends.
-pub(super) async fn run<H: Handler>(stream: TcpStream, connected: Connected<H>, accepted: Instant) {
+pub(super) async fn run<H: Handler>(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    connected: Connected<H>,
+    accepted: Instant,
+) {
     let state = Arc::clone(&connected.state);
-    let ended = match state.shared.rustls.clone() {
-        Some(config) => run_tls(stream, config.into(), connected, accepted).await,
+    let ended = match tls {
+        Some(acceptor) => run_tls(stream, acceptor, connected, accepted).await,
         None => run_plain(stream, connected, accepted).await,
     };
     if let Err(reason) = ended {

@@ -21,7 +21,7 @@ use std::thread;
 use tokio::sync::oneshot;
 
 use crate::config::ConfigError;
-use crate::tls::{Http2, TlsError};
+use crate::tls::TlsError;
 use crate::{Handler, HttpMetrics, ServerConfig, TlsReloader};
 use drain::Stage;
 use state::Shared;
@@ -85,16 +85,14 @@ impl Server {
         metrics: HttpMetrics,
     ) -> Result<Self, ServerError> {
         config.validate()?;
-        let tls = config.tls.as_ref().map(TlsReloader::load).transpose()?;
-        let http2 = if config.http2 { Http2::On } else { Http2::Off };
-        let rustls = tls
-            .as_ref()
-            .map(|tls| tls.rustls_config(http2))
+        let files = config.tls.as_ref();
+        let tls = files
+            .map(|files| TlsReloader::load(files, &config))
             .transpose()?;
         let (listeners, local_addrs) = listen::bind(addresses, config.thread_count())?;
         #[cfg(feature = "http3")]
         let quic = listen_quic(&config, tls.as_ref(), &local_addrs)?;
-        let shared = Arc::new(Shared::new(config, metrics, rustls));
+        let shared = Arc::new(Shared::new(config, metrics, None));
         Ok(Self {
             shared,
             tls,
@@ -159,8 +157,14 @@ impl Server {
             };
             let (shared, handler) = (Arc::clone(&self.shared), Arc::clone(&handler));
             // One thread watches the files for all.
-            let tls = self.tls.clone().filter(|_| index == 0);
-            let started = spawn(index, move || accept::thread(shared, handler, sockets, tls));
+            let watch = match index {
+                0 => accept::Watch::Certificates,
+                _ => accept::Watch::Nothing,
+            };
+            let tls = self.tls.clone();
+            let started = spawn(index, move || {
+                accept::thread(shared, handler, sockets, tls, watch)
+            });
             match started {
                 Ok(done) => threads.push(done),
                 Err(cause) => {
@@ -187,8 +191,7 @@ fn listen_quic(
         return Ok(Vec::new());
     };
     let alt_svc = Arc::new(quic::AltSvc::new(addresses.iter().copied()));
-    let rustls = tls.quic_config()?;
-    let settings = quic::Settings::new(config, rustls, quic::EarlyData::Taken, alt_svc)?;
+    let settings = quic::Settings::new(config, tls.clone(), alt_svc)?;
     Ok(quic::bind(
         addresses,
         config.thread_count(),

@@ -18,15 +18,12 @@ use crate::support::{Answer, SHORT, TestServer, config, read_answer};
 
 type TlsStream = StreamOwned<ClientConnection, TcpStream>;
 
-fn certificate() -> CertifiedKey<KeyPair> {
+pub(crate) fn certificate() -> CertifiedKey<KeyPair> {
     generate_simple_self_signed(["localhost".to_owned()]).unwrap()
 }
 
-fn install(directory: &Path, certificate: &CertifiedKey<KeyPair>) -> TlsConfig {
-    let paths = TlsConfig {
-        certificate_path: directory.join("chain.pem"),
-        key_path: directory.join("key.pem"),
-    };
+pub(crate) fn install(directory: &Path, certificate: &CertifiedKey<KeyPair>) -> TlsConfig {
+    let paths = TlsConfig::new(directory.join("chain.pem"), directory.join("key.pem"));
     fs::write(&paths.key_path, certificate.signing_key.serialize_pem()).unwrap();
     fs::write(&paths.certificate_path, certificate.cert.pem()).unwrap();
     paths

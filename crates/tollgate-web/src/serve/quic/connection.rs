@@ -27,6 +27,7 @@ const ENCODED_HEAD_FACTOR: u64 = 2;
 /// A client's first packet, and who will answer.
 pub(super) struct Arrived<H> {
     pub(super) incoming: quinn::Incoming,
+    pub(super) server: Arc<quinn::ServerConfig>,
     pub(super) shared: Arc<Shared>,
     pub(super) handler: Arc<H>,
     pub(super) local: SocketAddr,
@@ -72,9 +73,14 @@ async fn converse<H: Handler>(arrived: Arrived<H>) -> Result<(), Closed> {
 /// Comes to the point where requests can be taken.
 async fn open<H: Handler>(arrived: Arrived<H>, accepted: Instant) -> Result<Session<H>, Closed> {
     let Arrived {
-        incoming, shared, ..
+        incoming,
+        server,
+        shared,
+        ..
     } = arrived;
-    let connecting = incoming.accept().map_err(|_| Closed::TlsHandshake)?;
+    let connecting = incoming
+        .accept_with(server)
+        .map_err(|_| Closed::TlsHandshake)?;
     let early = match arrived.early_data {
         EarlyData::Taken => connecting.into_0rtt(),
         EarlyData::Refused => Err(connecting),

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{
     Endpoint, EndpointConfig, IdleTimeout, Incoming, TokioRuntime, TransportConfig, VarInt,
@@ -33,7 +34,7 @@ use super::drain::Stage;
 use super::state::{ConnectionSlot, Shared};
 use crate::http_metrics::Closed;
 use crate::tls::TlsError;
-use crate::{Handler, ServerConfig};
+use crate::{Handler, ServerConfig, TlsConfig, TlsReloader};
 
 pub(crate) use alt_svc::AltSvc;
 pub(crate) use body::QuicBody;
@@ -65,7 +66,9 @@ pub(crate) enum EarlyData {
 
 /// What all endpoints of a server have in common.
 pub(super) struct Settings {
-    server: quinn::ServerConfig,
+    tls: TlsReloader,
+    /// As last made of the TLS settings, which may change.
+    server: Mutex<(Arc<RustlsConfig>, Arc<quinn::ServerConfig>)>,
     endpoint: EndpointConfig,
     early_data: EarlyData,
     handshakes_max: usize,
@@ -77,27 +80,57 @@ impl Settings {
     /// When the TLS settings do not allow QUIC.
     pub(super) fn new(
         config: &ServerConfig,
-        rustls: Arc<RustlsConfig>,
-        early_data: EarlyData,
+        tls: TlsReloader,
         alt_svc: Arc<AltSvc>,
     ) -> Result<Self, TlsError> {
-        let crypto = QuicServerConfig::try_from(rustls)
-            .map_err(|error| rustls::Error::General(error.to_string()))?;
-        let mut server = quinn::ServerConfig::with_crypto(Arc::new(crypto));
+        let rustls = tls.quic();
+        let mut server = quinn::ServerConfig::with_crypto(crypto(Arc::clone(&rustls))?);
         server
             .transport_config(Arc::new(transport(config)))
             .migration(true)
             .max_incoming(INCOMING_MAX)
             .incoming_buffer_size(INCOMING_BYTES_MAX)
             .incoming_buffer_size_total(INCOMING_BYTES_MAX_TOTAL);
+        // Who the client is, is known only after the handshake.
+        let early_data = match config.tls.as_ref() {
+            Some(TlsConfig {
+                client_certificates: None,
+                ..
+            }) => EarlyData::Taken,
+            _ => EarlyData::Refused,
+        };
         Ok(Self {
-            server,
+            tls,
+            server: Mutex::new((rustls, Arc::new(server))),
             endpoint: EndpointConfig::default(),
             early_data,
             handshakes_max: (config.connections_max / 8).clamp(1, UNVALIDATED_HANDSHAKES_MAX),
             alt_svc,
         })
     }
+}
+
+impl Settings {
+    /// What new connections are served with.
+    fn server(&self) -> Arc<quinn::ServerConfig> {
+        let rustls = self.tls.quic();
+        let mut current = self.server.lock();
+        let (made_of, server) = &mut *current;
+        if !Arc::ptr_eq(made_of, &rustls) {
+            match crypto(Arc::clone(&rustls)) {
+                Ok(crypto) => Arc::make_mut(server).crypto = crypto,
+                Err(error) => tracing::error!(%error, "kept the old certificate on QUIC"),
+            }
+            *made_of = rustls;
+        }
+        Arc::clone(server)
+    }
+}
+
+fn crypto(config: Arc<RustlsConfig>) -> Result<Arc<QuicServerConfig>, TlsError> {
+    let crypto = QuicServerConfig::try_from(config)
+        .map_err(|error| rustls::Error::General(error.to_string()))?;
+    Ok(Arc::new(crypto))
 }
 
 fn transport(config: &ServerConfig) -> TransportConfig {
@@ -233,7 +266,7 @@ impl<H: Handler> Acceptor<H> {
         } = bound;
         let mut config = settings.endpoint.clone();
         config.cid_generator(move || Box::new(ids));
-        let server = Some(settings.server.clone());
+        let server = Some(settings.server().as_ref().clone());
         let endpoint = Endpoint::new(config, server, socket, Arc::new(TokioRuntime))?;
         settings.alt_svc.offer(local.port());
         Ok(Self {
@@ -290,6 +323,7 @@ impl<H: Handler> Acceptor<H> {
         self.handshakes.fetch_add(1, Ordering::Relaxed);
         let arrived = Arrived {
             incoming,
+            server: self.settings.server(),
             shared: Arc::clone(&self.shared),
             handler: Arc::clone(&self.handler),
             local: self.local,
