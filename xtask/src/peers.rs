@@ -43,6 +43,7 @@ pub(crate) struct Peers {
     node_directory: PathBuf,
     verify_node_directory: PathBuf,
     python: PathBuf,
+    redis: PathBuf,
 }
 
 impl Peers {
@@ -62,17 +63,19 @@ impl Peers {
                 &root().join("crates/tollgate-verify/tests/peers"),
             )?,
             python: install_python(&directory.join("python"))?,
+            redis: find_program(&["redis-server"]).context("redis-server is not there")?,
         })
     }
 
     /// The variables that tell the tests where everything is.
-    pub(crate) fn environment(&self) -> [(&'static str, &Path); 5] {
+    pub(crate) fn environment(&self) -> [(&'static str, &Path); 6] {
         [
             ("TOLLGATE_TEST_NGINX", &self.nginx),
             ("TOLLGATE_TEST_NODE", &self.node),
             ("TOLLGATE_TEST_NODE_DIR", &self.node_directory),
             ("TOLLGATE_TEST_VERIFY_NODE_DIR", &self.verify_node_directory),
             ("TOLLGATE_TEST_PYTHON", &self.python),
+            ("TOLLGATE_TEST_REDIS", &self.redis),
         ]
     }
 }

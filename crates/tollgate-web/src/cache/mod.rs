@@ -34,6 +34,8 @@ mod key;
 mod load;
 mod local;
 mod pending;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod second_level;
 mod shard;
 mod statistics;

@@ -17,6 +17,8 @@ mod http2;
 mod layers;
 #[cfg(feature = "profiling")]
 mod profiling;
+#[cfg(feature = "redis")]
+mod peer;
 mod proxies;
 #[cfg(feature = "stream")]
 mod stream;

@@ -4,6 +4,10 @@ mod bound;
 mod counters;
 mod entries;
 mod loads;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(feature = "redis")]
+mod redis_server;
 mod writes;
 
 use std::time::Duration;
