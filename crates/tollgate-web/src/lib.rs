@@ -27,6 +27,8 @@
 //! # }
 //! ```
 
+#[cfg(feature = "arena")]
+mod arena;
 pub mod body;
 #[cfg(feature = "cache")]
 pub mod cache;
@@ -46,7 +48,11 @@ mod overload;
 mod preset;
 #[cfg(feature = "profiling")]
 pub mod profiling;
+#[cfg(feature = "arena")]
+mod request_cache;
 mod request_id;
+#[cfg(feature = "arena")]
+mod request_memory;
 mod response;
 mod serve;
 #[cfg(feature = "stream")]
@@ -57,6 +63,8 @@ mod weigh;
 #[cfg(feature = "tower")]
 mod tower;
 
+#[cfg(feature = "arena")]
+pub use arena::{Arena, ArenaFull, ArenaInUse};
 pub use body::{BodyError, RequestBody};
 pub use client_address::{Scheme, TrustedProxies, ip_key};
 pub use config::{
@@ -69,7 +77,11 @@ pub use health::{CheckOutcome, CheckReport, HealthRegistry, HealthReport, Status
 pub use http_metrics::{HttpMetrics, RouteId};
 pub use overload::{Overload, OverloadLimits, Permit, Rejection};
 pub use preset::{Preset, UnknownPreset};
+#[cfg(feature = "arena")]
+pub use request_cache::RequestCache;
 pub use request_id::RequestId;
+#[cfg(feature = "arena")]
+pub use request_memory::RequestMemoryLimits;
 pub use response::{ResponseBody, StreamError, error_response};
 pub use serve::{Drained, Server, ServerError};
 pub use tls::{ClientCertificate, TlsError, TlsReloader};

@@ -20,6 +20,8 @@ mod profiling;
 #[cfg(feature = "redis")]
 mod peer;
 mod proxies;
+#[cfg(feature = "arena")]
+mod request_memory;
 #[cfg(feature = "stream")]
 mod stream;
 mod support;
