@@ -1,4 +1,4 @@
-//! Readiness: named checks, each with its own time-out, in one report.
+//! Readiness: named checks, each with its own time-out and age, in one report.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -7,23 +7,57 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::sync::Mutex;
-use tokio::task::JoinSet;
+
+use crate::unwind::{Panicked, poll_caught};
 
 /// What a check found: a detail for the report, or what is wrong.
 pub type CheckOutcome = Result<Option<String>, String>;
 
 type CheckFuture = Pin<Box<dyn Future<Output = CheckOutcome> + Send>>;
-type Check = Arc<dyn Fn() -> CheckFuture + Send + Sync>;
 
-/// How long a report is handed out again: the path is open to anyone, the checks are not free.
-const REPORT_TTL: Duration = Duration::from_millis(500);
+/// How a check is run, and what follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckSettings {
+    /// It fails when it takes longer.
+    pub timeout: Duration,
+    /// How long its result is handed out again: the path is open to anyone, the checks are not
+    /// free.
+    pub fresh_for: Duration,
+    /// Whether the service is ready without it.
+    pub importance: Importance,
+}
+
+impl Default for CheckSettings {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(2),
+            fresh_for: Duration::from_millis(500),
+            importance: Importance::Required,
+        }
+    }
+}
+
+/// What a failed check means to the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Importance {
+    /// The service is not ready.
+    Required,
+    /// The service does without; the report shows it.
+    Informative,
+}
 
 /// The checks of a process.
 #[derive(Default)]
 pub struct HealthRegistry {
-    checks: RwLock<Vec<(&'static str, Duration, Check)>>,
-    /// Held while checking: one round at a time, however many ask.
-    last: Mutex<Option<(Instant, Arc<HealthReport>)>>,
+    checks: RwLock<Vec<Arc<Check>>>,
+}
+
+struct Check {
+    name: &'static str,
+    settings: CheckSettings,
+    run: Box<dyn Fn() -> CheckFuture + Send + Sync>,
+    /// Held while checking: once at a time, however many ask.
+    last: Mutex<Option<(Instant, CheckReport)>>,
 }
 
 /// Whether something may be relied on.
@@ -51,14 +85,14 @@ pub struct CheckReport {
 /// All checks' results.
 #[derive(Clone, Debug, Serialize)]
 pub struct HealthReport {
-    /// [`Status::Ok`] if every check passed.
+    /// [`Status::Ok`] if every required check passed.
     pub status: Status,
     /// By name.
     pub checks: BTreeMap<&'static str, CheckReport>,
 }
 
 impl HealthReport {
-    /// Whether every check passed: 200, else 503.
+    /// Whether every required check passed: 200, else 503.
     #[must_use]
     pub fn is_ok(&self) -> bool {
         self.status == Status::Ok
@@ -78,79 +112,105 @@ impl HealthRegistry {
         Self::default()
     }
 
-    /// Adds a check that fails when it takes longer than `timeout`.
+    /// Adds a required check that fails when it takes longer than `timeout`.
     pub fn register<F, C>(&self, name: &'static str, timeout: Duration, check: C)
     where
         F: Future<Output = CheckOutcome> + Send + 'static,
         C: Fn() -> F + Send + Sync + 'static,
     {
-        let check: Check = Arc::new(move || Box::pin(check()));
-        self.checks
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push((name, timeout, check));
+        let settings = CheckSettings {
+            timeout,
+            ..CheckSettings::default()
+        };
+        self.register_with(name, settings, check);
     }
 
-    /// Runs all checks at once, or hands out a report less than half a second old.
+    /// Adds a check, in place of one with the same name.
+    pub fn register_with<F, C>(&self, name: &'static str, settings: CheckSettings, check: C)
+    where
+        F: Future<Output = CheckOutcome> + Send + 'static,
+        C: Fn() -> F + Send + Sync + 'static,
+    {
+        let check = Arc::new(Check {
+            name,
+            settings,
+            run: Box::new(move || Box::pin(check())),
+            last: Mutex::default(),
+        });
+        let mut checks = self.checks.write().unwrap_or_else(PoisonError::into_inner);
+        checks.retain(|other| other.name != name);
+        checks.push(check);
+    }
+
+    /// Runs all checks at once, but those with a result that is fresh enough.
     pub async fn report(&self) -> Arc<HealthReport> {
-        let mut last = self.last.lock().await;
-        if let Some((made, report)) = last.as_ref()
-            && made.elapsed() < REPORT_TTL
-        {
-            return Arc::clone(report);
-        }
-        let report = Arc::new(self.run().await);
-        *last = Some((Instant::now(), Arc::clone(&report)));
-        report
-    }
-
-    async fn run(&self) -> HealthReport {
         let checks = self
             .checks
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        let mut running = JoinSet::new();
+        // In tasks of their own, they end even if the one who asked does not wait: else whoever
+        // asks and leaves would keep a slow check from ever having a result.
+        let running: Vec<_> = checks
+            .iter()
+            .map(|check| tokio::spawn(Arc::clone(check).report()))
+            .collect();
+        let mut status = Status::Ok;
         let mut results = BTreeMap::new();
-        for (name, timeout, check) in checks {
-            // Stands unless the check says otherwise, so also if it panics.
-            let detail = Some("the check did not finish".to_owned());
-            results.insert(
-                name,
-                CheckReport {
-                    status: Status::Failed,
-                    latency_ms: 0.0,
-                    detail,
-                },
-            );
-            running.spawn(async move { (name, run_one(timeout, check).await) });
-        }
-        while let Some(joined) = running.join_next().await {
-            if let Ok((name, result)) = joined {
-                results.insert(name, result);
+        for (check, running) in checks.iter().zip(running) {
+            // A task is lost only when its runtime ends.
+            let result = running.await.unwrap_or_else(|_| CheckReport::unfinished());
+            if check.settings.importance == Importance::Required && result.status != Status::Ok {
+                status = Status::Failed;
             }
+            results.insert(check.name, result);
         }
-        let all_ok = results.values().all(|result| result.status == Status::Ok);
-        let status = if all_ok { Status::Ok } else { Status::Failed };
-        HealthReport {
+        Arc::new(HealthReport {
             status,
             checks: results,
+        })
+    }
+}
+
+impl Check {
+    async fn report(self: Arc<Self>) -> CheckReport {
+        let mut last = self.last.lock().await;
+        if let Some((made, report)) = last.as_ref()
+            && made.elapsed() < self.settings.fresh_for
+        {
+            return report.clone();
+        }
+        let report = self.run().await;
+        *last = Some((Instant::now(), report.clone()));
+        report
+    }
+
+    async fn run(&self) -> CheckReport {
+        let started = Instant::now();
+        // Making the future may panic as well as running it.
+        let checking = async { (self.run)().await };
+        let mut checking = std::pin::pin!(tokio::time::timeout(self.settings.timeout, checking));
+        let outcome = std::future::poll_fn(|cx| poll_caught(checking.as_mut(), cx)).await;
+        let (status, detail) = match outcome {
+            Ok(Ok(Ok(detail))) => (Status::Ok, detail),
+            Ok(Ok(Err(wrong))) => (Status::Failed, Some(wrong)),
+            Ok(Err(_)) => (Status::Failed, Some("timed out".to_owned())),
+            Err(Panicked) => return CheckReport::unfinished(),
+        };
+        CheckReport {
+            status,
+            latency_ms: started.elapsed().as_secs_f64() * 1e3,
+            detail,
         }
     }
 }
 
-async fn run_one(timeout: Duration, check: Check) -> CheckReport {
-    let started = Instant::now();
-    let outcome = tokio::time::timeout(timeout, check()).await;
-    let latency_ms = started.elapsed().as_secs_f64() * 1e3;
-    let (status, detail) = match outcome {
-        Ok(Ok(detail)) => (Status::Ok, detail),
-        Ok(Err(wrong)) => (Status::Failed, Some(wrong)),
-        Err(_) => (Status::Failed, Some("timed out".to_owned())),
-    };
-    CheckReport {
-        status,
-        latency_ms,
-        detail,
+impl CheckReport {
+    fn unfinished() -> Self {
+        Self {
+            status: Status::Failed,
+            latency_ms: 0.0,
+            detail: Some("the check did not finish".to_owned()),
+        }
     }
 }

@@ -58,6 +58,7 @@ mod serve;
 #[cfg(feature = "stream")]
 pub mod stream;
 mod tls;
+mod unwind;
 #[cfg(any(feature = "arena", feature = "cache"))]
 mod weigh;
 #[cfg(feature = "tower")]
@@ -73,7 +74,9 @@ pub use config::{
 };
 pub use cors::{Cors, OriginError};
 pub use handler::{Handler, RequestContext};
-pub use health::{CheckOutcome, CheckReport, HealthRegistry, HealthReport, Status};
+pub use health::{
+    CheckOutcome, CheckReport, CheckSettings, HealthRegistry, HealthReport, Importance, Status,
+};
 pub use http_metrics::{HttpMetrics, RouteId};
 pub use overload::{Overload, OverloadLimits, Permit, Rejection};
 pub use preset::{Preset, UnknownPreset};

@@ -1,6 +1,5 @@
 //! A body whose producer runs inside it, and ends with it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -10,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::channel::{ChunkSender, chunks};
 use super::gather::{Chunks, Gathered};
+use crate::unwind::{Panicked, poll_caught};
 use crate::{ResponseBody, StreamError};
 
 /// The producer of a body panicked; the body broke off.
@@ -67,11 +67,10 @@ where
             return Poll::Ready(Some(Ok(chunk)));
         }
         if let Some(producer) = this.producer.as_mut().as_pin_mut() {
-            // It is dropped unpolled after a panic, so nobody sees what it left half-done.
-            let returned = match catch_unwind(AssertUnwindSafe(|| producer.poll(cx))) {
-                Ok(Poll::Pending) => None,
-                Ok(Poll::Ready(result)) => Some(result),
-                Err(_) => {
+            let returned = match poll_caught(producer, cx) {
+                Poll::Pending => None,
+                Poll::Ready(Ok(result)) => Some(result),
+                Poll::Ready(Err(Panicked)) => {
                     tracing::error!("the producer of a body panicked");
                     Some(Err(ProducerPanicked.into()))
                 }

@@ -12,6 +12,7 @@ mod bounds;
 mod cache;
 mod configuration;
 mod drain;
+mod health;
 mod http2;
 #[cfg(feature = "layers")]
 mod layers;
