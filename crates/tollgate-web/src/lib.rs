@@ -59,6 +59,8 @@ mod serve;
 pub mod stream;
 mod tls;
 mod unwind;
+#[cfg(feature = "work")]
+pub mod work;
 #[cfg(any(feature = "arena", feature = "cache"))]
 mod weigh;
 #[cfg(feature = "tower")]

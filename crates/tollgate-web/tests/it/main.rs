@@ -30,3 +30,5 @@ mod tls;
 #[cfg(feature = "axum")]
 mod tower;
 mod units;
+#[cfg(feature = "work")]
+mod work;
