@@ -41,6 +41,7 @@ mod duration;
 mod handler;
 mod health;
 mod http_metrics;
+pub mod memory;
 pub mod metrics;
 #[cfg(feature = "layers")]
 pub mod layers;

@@ -7,11 +7,16 @@
 mod cells;
 mod histogram;
 mod process;
+mod quantiles;
 mod registry;
+mod runtime;
 mod scalar;
 
 pub use histogram::{Buckets, Histogram, HistogramFamily};
+pub use quantiles::Quantiles;
 pub use registry::{Registry, RegistryError};
+pub use runtime::{CountedRuntime, Runtimes};
 pub use scalar::{Counter, CounterFamily, Gauge};
 
+pub(crate) use process::resident_bytes;
 pub(crate) use scalar::Level;

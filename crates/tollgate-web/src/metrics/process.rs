@@ -59,6 +59,14 @@ fn status_kib(key: &str) -> f64 {
     number(line.and_then(|line| line.split_whitespace().next()))
 }
 
+/// Resident memory in bytes; 0 where there is no `/proc`.
+pub(crate) fn resident_bytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kib.unwrap_or(0).saturating_mul(1024)
+}
+
 fn open_files() -> f64 {
     let count = fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
     // Reading the directory opens it.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::cells::Cells;
 use super::process;
 use super::scalar::{Counter, CounterFamily, Gauge};
-use super::{Buckets, Histogram, HistogramFamily};
+use super::{Buckets, Histogram, HistogramFamily, Quantiles};
 
 /// The most series that one family may have: its labels are bounded, and so is its memory.
 const SERIES_MAX: usize = 16_384;
@@ -195,6 +195,13 @@ impl Registry {
         out
     }
 
+    /// The quantiles of every histogram that has observed something.
+    #[must_use]
+    pub fn quantiles(&self) -> Vec<Quantiles> {
+        let families = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        families.iter().flat_map(Family::quantiles).collect()
+    }
+
     fn register(
         &self,
         name: &str,
@@ -258,6 +265,19 @@ fn combinations(labels: &[Label<'_>]) -> Vec<String> {
 }
 
 impl Family {
+    fn quantiles(&self) -> Vec<Quantiles> {
+        let Kind::Histogram(cells, buckets) = &self.kind else {
+            return Vec::new();
+        };
+        let series = self.labels.iter().enumerate();
+        series
+            .filter_map(|(index, labels)| {
+                let offset = index * buckets.cells();
+                Quantiles::of((&self.name, labels), cells, offset, buckets)
+            })
+            .collect()
+    }
+
     fn render(&self, out: &mut String) {
         let kind = match &self.kind {
             Kind::Counter(_) | Kind::Computed(Type::Counter, _) => "counter",

@@ -16,10 +16,12 @@ mod health;
 mod http2;
 #[cfg(feature = "layers")]
 mod layers;
+mod memory;
 #[cfg(feature = "profiling")]
 mod profiling;
 #[cfg(feature = "redis")]
 mod peer;
+mod observed;
 mod proxies;
 #[cfg(feature = "arena")]
 mod request_memory;
