@@ -38,257 +38,58 @@ fn check_refused(toml: &str, line: usize, key: &str, what: &str, allowed: &str) 
     assert!(said.contains(allowed), "{allowed:?} not in {said}");
 }
 
+/// What is refused, as lines joined by `↵`; where; for which key; what is wrong; what is allowed.
+const REFUSED: &str = r#"
+[server] ↵ lisen = "127.0.0.1:1" | 2 | server.lisen | did you mean `server.listen` | listen
+[servr] ↵ listen = "" | 1 | servr | unknown key | sections server
+profil = "balanced" | 1 | profil | did you mean `profile` | issuer, profile
+profile = "balancd" | 1 | profile | did you mean "balanced" | "low-latency"
+server = 1 | 1 | server | a section, not 1 | listen
+[server] ↵ listen = "localhost:80" | 2 | server.listen | no IP address | 127.0.0.1:8080
+[server] ↵ listen = 8080 | 2 | server.listen | 8080 is not text | IP address
+[server] ↵ http2 = "yes" | 2 | server.http2 | "yes" is neither | true or false
+[server] ↵ header_timeout = 5 | 2 | server.header_timeout | 5 has no unit | "30s"
+[server] ↵ header_timeout = "5" | 2 | server.header_timeout | time unit needed | "30s"
+[server] ↵ header_timeout = "5 parsecs" | 2 | server.header_timeout | parsecs | "30s"
+[server] ↵ header_timeout = "1ms" | 2 | server.header_timeout | out of range | from 10ms
+[server] ↵ connections_max = 0 | 2 | server.connections_max | 0 is out of range | from 1
+[server] ↵ connections_max = -1 | 2 | server.connections_max | -1 is negative | from 1
+[server] ↵ connections_max = 1.5 | 2 | server.connections_max | 1.5 is not a whole | whole
+[server] ↵ trusted_proxies = ["10.0.0.0/33"] | 2 | server.trusted_proxies | 10.0.0.0/33 | 10.0.0.0/8
+[server] ↵ trusted_proxies = "10.0.0.0/8" | 2 | server.trusted_proxies | not a list | list
+[server] ↵ tls_cert = "a.pem" | 2 | server.tls_cert | without server.tls_key | both
+[server] ↵ tls_key = "a.pem" | 2 | server.tls_key | without server.tls_cert | both
+[store] ↵ kind = "postgres" | 2 | store.kind | "postgres" is unknown | "embedded"
+[store.embedded] ↵ path = "" | 2 | store.embedded.path | empty | directory
+[store.embedded] ↵ durability = "fsync" | 2 | store.embedded.durability | unknown | "sync"
+[tokens] ↵ access_format = "JWT" | 2 | tokens.access_format | unknown | "jwt"
+[tokens] ↵ access_ttl = "0s" | 2 | tokens.access_ttl | out of range | from 1s
+[keys] ↵ signing_alg = "HS256" | 2 | keys.signing_alg | unknown | "EdDSA"
+[keys] ↵ signing_alg = "none" | 2 | keys.signing_alg | unknown | "ES256"
+[keys] ↵ jwks_max_age = "2d" | 2 | keys.jwks_max_age | longer than | at most keys.publish_ahead
+[keys] ↵ publish_ahead = "10d" ↵ rotate_every = "2d" | 2 | keys.publish_ahead | longer | rotate_every
+[keys] ↵ master_key = "abc" | 2 | keys.master_key | does not belong | TOLLGATE_KEYS__MASTER_KEY
+[cors] ↵ origins = ["*"] | 2 | cors.origins | every site | https://app.example.com
+[cors] ↵ origins = ["https://a.example/"] | 2 | cors.origins | no origin | origins
+[log] ↵ level = "loud" | 2 | log.level | "loud" is no level | debug
+[log] ↵ format = "xml" | 2 | log.format | unknown | "json"
+[telemetry] ↵ otlp_endpoint = "ftp://x" | 2 | telemetry.otlp_endpoint | no http | https URL
+[admin] ↵ listen = "127.0.0.1:8080" | 2 | admin.listen | public listener already | another
+[server] ↵ listen = | 2 | the file |  | TOML
+[server] ↵ [server] | 2 | the file | duplicate | TOML
+audit = { path = 1979-05-27 } | 1 | audit.path | a date | a path
+"#;
+
 #[test]
 fn broken_values_are_refused_with_key_line_and_what_is_allowed() {
-    let c = check_refused;
-    c(
-        "[server]\nlisen = \"127.0.0.1:1\"",
-        2,
-        "server.lisen",
-        "did you mean `server.listen`",
-        "listen",
-    );
-    c(
-        "[servr]\nlisten = \"\"",
-        1,
-        "servr",
-        "unknown key",
-        "sections server",
-    );
-    c(
-        "profil = \"balanced\"",
-        1,
-        "profil",
-        "did you mean `profile`",
-        "issuer, profile",
-    );
-    c(
-        "profile = \"balancd\"",
-        1,
-        "profile",
-        "did you mean \"balanced\"",
-        "\"low-latency\"",
-    );
-    c("server = 1", 1, "server", "a section, not 1", "listen");
-    c(
-        "[server]\nlisten = \"localhost:80\"",
-        2,
-        "server.listen",
-        "no IP address",
-        "127.0.0.1:8080",
-    );
-    c(
-        "[server]\nlisten = 8080",
-        2,
-        "server.listen",
-        "8080 is not text",
-        "IP address",
-    );
-    c(
-        "[server]\nhttp2 = \"yes\"",
-        2,
-        "server.http2",
-        "\"yes\" is neither",
-        "true or false",
-    );
-    c(
-        "[server]\nheader_timeout = 5",
-        2,
-        "server.header_timeout",
-        "5 has no unit",
-        "\"30s\"",
-    );
-    c(
-        "[server]\nheader_timeout = \"5\"",
-        2,
-        "server.header_timeout",
-        "time unit needed",
-        "\"30s\"",
-    );
-    c(
-        "[server]\nheader_timeout = \"5 parsecs\"",
-        2,
-        "server.header_timeout",
-        "parsecs",
-        "\"30s\"",
-    );
-    c(
-        "[server]\nheader_timeout = \"1ms\"",
-        2,
-        "server.header_timeout",
-        "out of range",
-        "from 10ms",
-    );
-    c(
-        "[server]\nconnections_max = 0",
-        2,
-        "server.connections_max",
-        "0 is out of range",
-        "from 1",
-    );
-    c(
-        "[server]\nconnections_max = -1",
-        2,
-        "server.connections_max",
-        "-1 is negative",
-        "from 1",
-    );
-    c(
-        "[server]\nconnections_max = 1.5",
-        2,
-        "server.connections_max",
-        "1.5 is not a whole",
-        "whole",
-    );
-    c(
-        "[server]\ntrusted_proxies = [\"10.0.0.0/33\"]",
-        2,
-        "server.trusted_proxies",
-        "10.0.0.0/33",
-        "10.0.0.0/8",
-    );
-    c(
-        "[server]\ntrusted_proxies = \"10.0.0.0/8\"",
-        2,
-        "server.trusted_proxies",
-        "not a list",
-        "list",
-    );
-    c(
-        "[server]\ntls_cert = \"a.pem\"",
-        2,
-        "server.tls_cert",
-        "without server.tls_key",
-        "both",
-    );
-    c(
-        "[server]\ntls_key = \"a.pem\"",
-        2,
-        "server.tls_key",
-        "without server.tls_cert",
-        "both",
-    );
-    c(
-        "[store]\nkind = \"postgres\"",
-        2,
-        "store.kind",
-        "\"postgres\" is unknown",
-        "\"embedded\"",
-    );
-    c(
-        "[store.embedded]\npath = \"\"",
-        2,
-        "store.embedded.path",
-        "empty",
-        "directory",
-    );
-    c(
-        "[store.embedded]\ndurability = \"fsync\"",
-        2,
-        "store.embedded.durability",
-        "unknown",
-        "\"sync\"",
-    );
-    c(
-        "[tokens]\naccess_format = \"JWT\"",
-        2,
-        "tokens.access_format",
-        "unknown",
-        "\"jwt\"",
-    );
-    c(
-        "[tokens]\naccess_ttl = \"0s\"",
-        2,
-        "tokens.access_ttl",
-        "out of range",
-        "from 1s",
-    );
-    c(
-        "[keys]\nsigning_alg = \"HS256\"",
-        2,
-        "keys.signing_alg",
-        "unknown",
-        "\"EdDSA\"",
-    );
-    c(
-        "[keys]\nsigning_alg = \"none\"",
-        2,
-        "keys.signing_alg",
-        "unknown",
-        "\"ES256\"",
-    );
-    c(
-        "[keys]\njwks_max_age = \"2d\"",
-        2,
-        "keys.jwks_max_age",
-        "longer than",
-        "at most keys.publish_ahead",
-    );
-    c(
-        "[keys]\npublish_ahead = \"10d\"\nrotate_every = \"2d\"",
-        2,
-        "keys.publish_ahead",
-        "longer",
-        "rotate_every",
-    );
-    c(
-        "[keys]\nmaster_key = \"abc\"",
-        2,
-        "keys.master_key",
-        "does not belong",
-        "TOLLGATE_KEYS__MASTER_KEY",
-    );
-    c(
-        "[cors]\norigins = [\"*\"]",
-        2,
-        "cors.origins",
-        "every site",
-        "https://app.example.com",
-    );
-    c(
-        "[cors]\norigins = [\"https://a.example/\"]",
-        2,
-        "cors.origins",
-        "no origin",
-        "origins",
-    );
-    c(
-        "[log]\nlevel = \"loud\"",
-        2,
-        "log.level",
-        "\"loud\" is no level",
-        "debug",
-    );
-    c(
-        "[log]\nformat = \"xml\"",
-        2,
-        "log.format",
-        "unknown",
-        "\"json\"",
-    );
-    c(
-        "[telemetry]\notlp_endpoint = \"ftp://x\"",
-        2,
-        "telemetry.otlp_endpoint",
-        "no http",
-        "https URL",
-    );
-    c(
-        "[admin]\nlisten = \"127.0.0.1:8080\"",
-        2,
-        "admin.listen",
-        "public listener already",
-        "another",
-    );
-    c("[server]\nlisten =", 2, "the file", "", "TOML");
-    c("[server]\n[server]", 2, "the file", "duplicate", "TOML");
-    c(
-        "audit = { path = 1979-05-27 }",
-        1,
-        "audit.path",
-        "a date",
-        "a path",
-    );
+    for row in REFUSED.trim().lines() {
+        let cells: Vec<&str> = row.split(" | ").collect();
+        let &[toml, line, key, what, allowed] = cells.as_slice() else {
+            panic!("{row}");
+        };
+        let toml = toml.replace(" ↵ ", "\n");
+        check_refused(&toml, line.parse().unwrap(), key, what, allowed);
+    }
 }
 
 #[test]
