@@ -14,6 +14,7 @@ mod client;
 mod command_line;
 mod config;
 mod config_sources;
+mod deploy;
 mod dev;
 mod effects;
 mod files;

@@ -8,7 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const EXAMPLE: &str = include_str!("../../../../deploy/nginx/tollgate.conf");
+const FORWARD_AUTH: &str = include_str!("../../../../deploy/nginx/tollgate.conf");
+const SCALE_OUT: &str = include_str!("../../../../deploy/nginx/scale-out.conf");
 
 const ROUTES: &str = r#"
 [[routes]]
@@ -31,15 +32,18 @@ struct Nginx {
 }
 
 impl Nginx {
-    /// The example, with the addresses of this test in the place of its own.
-    fn start(program: &Path, tollgate: &Server, api: SocketAddr) -> Self {
+    /// The example, with the addresses of this test in the place of its own; `listens` is where it
+    /// listens.
+    fn start(
+        program: &Path,
+        tollgate: &Server,
+        example: &str,
+        listens: &str,
+        others: &[(&str, SocketAddr)],
+    ) -> Self {
         let address = free_address();
-        let mut example = EXAMPLE.to_owned();
-        for (published, real) in [
-            ("127.0.0.1:8080", tollgate.address),
-            ("127.0.0.1:9000", api),
-            ("127.0.0.1:8088", address),
-        ] {
+        let mut example = example.to_owned();
+        for (published, real) in others.iter().chain([&(listens, address)]) {
             assert_eq!(example.matches(published).count(), 1, "{published}");
             example = example.replace(published, &real.to_string());
         }
@@ -109,7 +113,11 @@ impl Drop for Nginx {
 fn start() -> Option<(Server, Nginx)> {
     let program = peer::nginx()?;
     let server = Server::start(ROUTES);
-    let nginx = Nginx::start(&program, &server, api::start());
+    let places = [
+        ("127.0.0.1:8080", server.address),
+        ("127.0.0.1:9000", api::start()),
+    ];
+    let nginx = Nginx::start(&program, &server, FORWARD_AUTH, "127.0.0.1:8088", &places);
     Some((server, nginx))
 }
 
@@ -228,4 +236,35 @@ fn a_dead_token_reaches_nothing() {
     assert_eq!(ask(&orphan), 200);
     server.cli(&["client", "disable", "reader"]);
     assert_eq!(ask(&orphan), 401);
+}
+
+#[test]
+fn an_instance_that_is_gone_is_passed_over() {
+    let Some(program) = peer::nginx() else {
+        return;
+    };
+    let server = Server::start("");
+    let places = [
+        ("10.0.0.1:8080", free_address()),
+        ("10.0.0.2:8080", server.address),
+    ];
+    let nginx = Nginx::start(&program, &server, SCALE_OUT, "127.0.0.1:8443", &places);
+    let client = server.create_client("shop", &[]);
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .build()
+        .into();
+    // A post too, since it never reached the one that is gone; several, so that each turn comes.
+    for _ in 0..8 {
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", client.id.as_str()),
+            ("client_secret", client.secret.as_str()),
+        ];
+        let url = format!("http://{}/oauth/token", nginx.address);
+        let answer = agent.post(url).send_form(form).unwrap();
+        assert_eq!(answer.status(), 200);
+        let (status, _, body) = nginx.ask("GET", "/.well-known/jwks.json", &[]);
+        assert_eq!(status, 200, "{body}");
+    }
 }
