@@ -1,6 +1,10 @@
 //! The serving layer under an HTTP service: hardened listeners, bounds, overload control, health
 //! and metrics. It knows nothing of what is served.
 //!
+//! Any tower service, above all an `axum::Router`, is served by `TowerService` (feature `tower`);
+//! the feature `axum` adds extractors, the feature `layers` what services commonly put before
+//! themselves. Who writes a service for this crate alone implements [`Handler`], the fast path:
+//!
 //! ```no_run
 //! use tollgate_web::metrics::Registry;
 //! use tollgate_web::{Handler, HttpMetrics, RequestBody, RequestContext, ResponseBody};
@@ -41,6 +45,8 @@ mod duration;
 mod handler;
 mod health;
 mod http_metrics;
+#[cfg(feature = "layers")]
+pub mod layers;
 pub mod memory;
 pub mod metrics;
 #[cfg(feature = "layers")]

@@ -15,13 +15,13 @@ use crate::{RequestInfo, TrustedProxies};
 /// extensions: without one nobody knows the peer, and nothing is believed.
 ///
 /// ```
-/// use axum::{Router, routing::get};
+/// use axum::{Extension, Router, routing::get};
 /// use tollgate_web::{RequestInfo, TrustedProxies, layers::ClientAddress};
 ///
 /// # fn run() -> Result<(), Box<dyn std::error::Error>> {
 /// let proxies = TrustedProxies::new(vec!["10.0.0.0/8".parse()?]);
 /// let app: Router = Router::new()
-///     .route("/", get(|info: RequestInfo| async move { info.client_ip().to_string() }))
+///     .route("/", get(|info: Extension<RequestInfo>| async move { info.client_ip().to_string() }))
 ///     .layer(ClientAddress::new(proxies));
 /// # Ok(())
 /// # }

@@ -26,6 +26,7 @@
 //! Bodies of answers must be made from [`Bytes`](bytes::Bytes), as axum's and
 //! [`ResponseBody`](crate::ResponseBody) are.
 
+mod admission;
 mod body_limit;
 mod bounded;
 mod client_address;
@@ -42,6 +43,7 @@ mod security_headers;
 mod timeout;
 mod trace;
 
+pub use admission::{Admission, Admitted};
 pub use body_limit::{BodyLimit, Limited};
 pub use bounded::{BoundedBody, BoundedFuture};
 pub use client_address::ClientAddress;

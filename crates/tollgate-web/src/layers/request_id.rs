@@ -15,11 +15,11 @@ static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// alone; under another server it is made here.
 ///
 /// ```
-/// use axum::{Router, routing::get};
+/// use axum::{Extension, Router, routing::get};
 /// use tollgate_web::{RequestId, layers::RequestIds};
 ///
 /// let app: Router = Router::new()
-///     .route("/", get(|id: RequestId| async move { format!("this is {id}") }))
+///     .route("/", get(|Extension(id): Extension<RequestId>| async move { id.to_string() }))
 ///     .layer(RequestIds::new());
 /// ```
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,5 +1,6 @@
 //! Each layer alone, over services that answer as told.
 
+mod admission;
 mod body_limit;
 mod client_address;
 mod compression;
