@@ -49,8 +49,6 @@ mod http_metrics;
 pub mod layers;
 pub mod memory;
 pub mod metrics;
-#[cfg(feature = "layers")]
-pub mod layers;
 mod overload;
 mod preset;
 #[cfg(feature = "profiling")]
