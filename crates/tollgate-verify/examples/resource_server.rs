@@ -42,10 +42,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listen = env::var("RS_LISTEN").unwrap_or_else(|_| "127.0.0.1:3000".to_owned());
 
     let issuer = env::var("RS_ISSUER").unwrap_or_else(|_| issuer_of(&discovery_url));
-    let source = if discovery_url.contains("/.well-known/") {
-        KeySource::metadata_url(&issuer, &discovery_url)
-    } else {
+    // The usual places are all tried; an unusual one is taken at its word.
+    let is_usual = ["/openid-configuration", "/oauth-authorization-server"]
+        .iter()
+        .any(|name| discovery_url.contains(&format!("/.well-known{name}")));
+    let source = if is_usual || !discovery_url.contains("/.well-known/") {
         KeySource::discovery(&issuer)
+    } else {
+        KeySource::metadata_url(&issuer, &discovery_url)
     };
     let verifier = Verifier::builder()
         .issuer(&issuer)

@@ -127,8 +127,8 @@ impl FetchResponse {
 
 /// Sends one request and waits for the answer.
 ///
-/// It is called on a thread of its own, so it may block. It must not follow redirects: where a
-/// provider's keys are is not for a third party to say.
+/// It is called on a thread of its own, so it may block. It should not follow redirects unasked:
+/// where a provider's keys are is not for a third party to say.
 pub trait HttpClient: Send + Sync + 'static {
     /// Sends the request.
     ///

@@ -12,6 +12,7 @@ pub(crate) mod flight;
 mod form;
 mod http;
 mod introspection;
+mod redirect;
 mod settings;
 pub(crate) mod source;
 pub(crate) mod stats;

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::io::Read as _;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::Uri;
+use http::header::LOCATION;
 use ureq::config::Config;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
@@ -14,17 +15,16 @@ use ureq::{Agent, Proxy};
 
 use super::address::AddressPolicy;
 use super::http::{FetchError, FetchRequest, FetchResponse, HttpClient};
-
-/// Idle connections kept, in all and for one host.
-const IDLE_CONNECTIONS_MAX: usize = 10;
+use super::redirect::{is_redirect, next_url};
 
 /// The default [`HttpClient`].
 pub struct DefaultHttpClient {
     agent: Agent,
+    redirects_max: u32,
 }
 
 /// Settings of the [`DefaultHttpClient`].
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct HttpSettings {
     /// Which addresses may be asked.
     pub addresses: AddressPolicy,
@@ -33,6 +33,29 @@ pub struct HttpSettings {
     /// Proxy URL, for example `http://proxy.example:3128`. The environment is not consulted. The
     /// proxy then resolves names, so the address policy applies to the proxy itself.
     pub proxy: Option<String>,
+    /// How many redirects of a GET without credentials are followed; none by default. Each leads
+    /// to https, or from loopback to loopback, and to addresses that may be asked.
+    pub redirects_max: u32,
+    /// Time for a connection to be there, within the time for the whole request.
+    pub connect_timeout: Duration,
+    /// Idle connections kept, in all and for one host.
+    pub idle_connections_max: usize,
+    /// How long an idle connection is kept.
+    pub idle_timeout: Duration,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            addresses: AddressPolicy::default(),
+            roots: None,
+            proxy: None,
+            redirects_max: 0,
+            connect_timeout: Duration::from_secs(5),
+            idle_connections_max: 10,
+            idle_timeout: Duration::from_secs(15),
+        }
+    }
 }
 
 impl DefaultHttpClient {
@@ -58,8 +81,10 @@ impl DefaultHttpClient {
             .max_redirects_will_error(false)
             .proxy(proxy)
             .tls_config(tls.build())
-            .max_idle_connections(IDLE_CONNECTIONS_MAX)
-            .max_idle_connections_per_host(IDLE_CONNECTIONS_MAX)
+            .timeout_connect(Some(settings.connect_timeout))
+            .max_idle_connections(settings.idle_connections_max)
+            .max_idle_connections_per_host(settings.idle_connections_max)
+            .max_idle_age(settings.idle_timeout)
             .user_agent(concat!("tollgate-verify/", env!("CARGO_PKG_VERSION")))
             .build();
         let resolver = JudgingResolver {
@@ -68,7 +93,58 @@ impl DefaultHttpClient {
         };
         Ok(Self {
             agent: Agent::with_parts(config, DefaultConnector::default(), resolver),
+            redirects_max: settings.redirects_max,
         })
+    }
+
+    /// Sends a GET, and follows where it leads as often as allowed.
+    fn get(&self, request: &FetchRequest) -> Result<http::Response<ureq::Body>, FetchError> {
+        let deadline = Instant::now() + request.timeout;
+        let is_anonymous = request.authorization.is_none();
+        let mut left = if is_anonymous { self.redirects_max } else { 0 };
+        let mut url: Uri = request
+            .url
+            .parse()
+            .map_err(|_| FetchError::AddressRefused)?;
+        loop {
+            let mut get = self.agent.get(&url).header("accept", request.accept);
+            if let Some(authorization) = &request.authorization {
+                get = get.header("authorization", authorization.as_str());
+            }
+            let timeout = deadline.saturating_duration_since(Instant::now());
+            let sent = get.config().timeout_global(Some(timeout)).build().call();
+            let response = sent.map_err(|error| describe(&error))?;
+            let location = response.headers().get(LOCATION);
+            match location.and_then(|location| location.to_str().ok()) {
+                Some(location) if left > 0 && is_redirect(response.status()) => {
+                    url = next_url(&url, location)?;
+                    left -= 1;
+                }
+                _ => return Ok(response),
+            }
+        }
+    }
+
+    fn post(
+        &self,
+        request: &FetchRequest,
+        body: &str,
+        content_type: &str,
+    ) -> Result<http::Response<ureq::Body>, FetchError> {
+        let mut post = self
+            .agent
+            .post(&request.url)
+            .header("accept", request.accept);
+        if let Some(authorization) = &request.authorization {
+            post = post.header("authorization", authorization.as_str());
+        }
+        let sent = post
+            .config()
+            .timeout_global(Some(request.timeout))
+            .build()
+            .content_type(content_type)
+            .send(body);
+        sent.map_err(|error| describe(&error))
     }
 }
 
@@ -80,36 +156,12 @@ impl fmt::Debug for DefaultHttpClient {
 
 impl HttpClient for DefaultHttpClient {
     fn fetch(&self, request: &FetchRequest) -> Result<FetchResponse, FetchError> {
-        let body = match (&request.form, &request.json) {
-            (Some(form), _) => Some((form, "application/x-www-form-urlencoded")),
-            (None, Some(json)) => Some((json, "application/json")),
-            (None, None) => None,
+        const FORM: &str = "application/x-www-form-urlencoded";
+        let response = match (&request.form, &request.json) {
+            (Some(form), _) => self.post(request, form, FORM)?,
+            (None, Some(json)) => self.post(request, json, "application/json")?,
+            (None, None) => self.get(request)?,
         };
-        let sent = match body {
-            Some((body, content_type)) => {
-                let mut post = self
-                    .agent
-                    .post(&request.url)
-                    .header("accept", request.accept);
-                if let Some(authorization) = &request.authorization {
-                    post = post.header("authorization", authorization.as_str());
-                }
-                post.config()
-                    .timeout_global(Some(request.timeout))
-                    .build()
-                    .content_type(content_type)
-                    .send(body.as_str())
-            }
-            None => self
-                .agent
-                .get(&request.url)
-                .header("accept", request.accept)
-                .config()
-                .timeout_global(Some(request.timeout))
-                .build()
-                .call(),
-        };
-        let response = sent.map_err(|error| describe(&error))?;
         read(response, request.bytes_max)
     }
 }

@@ -14,7 +14,7 @@ use tollgate_verify::client::{
 };
 use tollgate_verify::{Error, Verifier};
 
-use super::fake::{HandClock, settings};
+use super::fake::HandClock;
 use crate::provider::{AUDIENCE, KEY, jwk_set, token, with};
 
 const METADATA: &str = "/.well-known/openid-configuration";
@@ -226,11 +226,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 fn scene() -> Scene {
     let (provider, clock) = (Provider::start(), Arc::new(HandClock::default()));
+    // The provider hangs up after every answer, and does not always say so.
+    let settings = HttpSettings {
+        idle_connections_max: 0,
+        ..HttpSettings::default()
+    };
     let client = Arc::new(Client {
-        inner: DefaultHttpClient::new(HttpSettings::default()).unwrap(),
+        inner: DefaultHttpClient::new(settings).unwrap(),
         timeout: Mutex::new(PATIENCE),
     });
-    let mut settings = settings();
+    let mut settings = super::fake::settings();
     settings.retries = 1;
     let source = KeySource::discovery(&provider.issuer)
         .settings(settings)
@@ -314,6 +319,40 @@ fn without_keys_nothing_passes_and_the_provider_is_left_alone() {
         scene.clock.advance(Duration::from_secs(60));
         assert_eq!(scene.outcome(), "ok", "{fault:?}");
     }
+}
+
+#[test]
+fn redirects_are_followed_when_asked_for_and_as_often() {
+    // Each on a connection of its own: this provider hangs up after every answer.
+    let redirect = |to: &'static str| {
+        Fault::Bytes(match to {
+            JWKS => b"HTTP/1.1 302 Found\r\nLocation: /jwks\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+            _ => b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        })
+    };
+    let check = |redirects_max: u32, to: &'static str, authorization: Option<&str>| {
+        let provider = Provider::start();
+        provider.fail(redirect(to));
+        let client = DefaultHttpClient::new(HttpSettings {
+            redirects_max,
+            ..HttpSettings::default()
+        })
+        .unwrap();
+        let url = format!("{}{JWKS}", provider.issuer);
+        let mut request = FetchRequest::new(&url, 10_000, PATIENCE);
+        request.authorization = authorization.map(|value| value.to_owned().into());
+        let status = client.fetch(&request).unwrap().status;
+        (
+            status,
+            provider.requests(JWKS),
+            provider.requests(ELSEWHERE),
+        )
+    };
+    assert_eq!(check(0, ELSEWHERE, None), (302, 1, 0));
+    assert_eq!(check(1, ELSEWHERE, None), (200, 1, 1));
+    // Round and round, but not for ever, and never with credentials.
+    assert_eq!(check(3, JWKS, None), (302, 4, 0));
+    assert_eq!(check(3, ELSEWHERE, Some("Basic x")), (302, 1, 0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
