@@ -6,7 +6,9 @@ use tollgate_protocol::{OpaqueToken, Resources, Scope, Subject, TokenKind, UnixS
 use tollgate_store::{Redeemed, Redemption, Store, TokenKey, TokenRecord, TokenUse};
 use zeroize::Zeroizing;
 
-use crate::{Context, Issuer, IssuerError, authenticate::Client, grant::GrantError};
+use crate::{
+    Context, Issuer, IssuerError, authenticate::Client, check::LiveToken, grant::GrantError,
+};
 
 /// The longest `data`, in bytes of JSON text.
 pub const DATA_BYTES_MAX: usize = 1024;
@@ -151,17 +153,15 @@ impl<S: Store> Issuer<S> {
         .await
     }
 
-    /// Redeems `token` for whoever bears it, on the authority of the client that asked for it:
-    /// for gateways and administrators, who have no client of their own.
+    /// Redeems `token` for an administrator, who has no client, on the authority of the client that
+    /// asked for it.
     ///
     /// # Errors
     ///
-    /// When it cannot be redeemed any more, `accept` refuses what it stands for (it stays as it
-    /// was), or something broke.
+    /// When it cannot be redeemed any more, or something broke.
     pub async fn redeem_as_bearer(
         &self,
         token: &str,
-        accept: impl FnOnce(&TokenRecord) -> bool + Send,
         context: &Context<'_>,
     ) -> Result<RedeemedToken, RedeemError> {
         let key = self.one_time_key(token)?;
@@ -169,10 +169,24 @@ impl<S: Store> Issuer<S> {
             .standing_of_key(key, context)
             .await?
             .ok_or(RedeemError::Dead)?;
-        if !accept(&live) {
-            return Err(RedeemError::NotYours(key));
-        }
         self.redeem_key(key, live.client.clone(), Resources::default(), context)
+            .await
+    }
+
+    /// Redeems the one-time token that was found to be `live`, for whoever bears it, on the
+    /// authority of the client that asked for it: for gateways, who have no client of their own.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be redeemed any more: another call may have won since it was looked at. When
+    /// it is no one-time token, or something broke.
+    pub async fn redeem_live(
+        &self,
+        live: &LiveToken,
+        context: &Context<'_>,
+    ) -> Result<RedeemedToken, RedeemError> {
+        let client = live.record.client.clone();
+        self.redeem_key(live.key, client, Resources::default(), context)
             .await
     }
 

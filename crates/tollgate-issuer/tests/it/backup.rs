@@ -75,14 +75,11 @@ async fn what_was_consumed_or_revoked_before_the_backup_stays_so() {
         .revoke(&[&revoked], &Revoker::Administrator, &context)
         .await
         .unwrap();
-    issuer
-        .redeem_as_bearer(&consumed, |_| true, &context)
-        .await
-        .unwrap();
+    issuer.redeem_as_bearer(&consumed, &context).await.unwrap();
     let file = backup(&bench, &issuer).await;
     issuer.restore(&file, &context).await.unwrap();
     assert!(!bench.is_active(&issuer, &revoked).await);
-    let again = issuer.redeem_as_bearer(&consumed, |_| true, &context).await;
+    let again = issuer.redeem_as_bearer(&consumed, &context).await;
     assert!(
         matches!(
             again,

@@ -1,7 +1,9 @@
 //! Whether a token counts: nothing is cached past its death, and a store that is down is no excuse
 //! for a guess.
 
-use tollgate_issuer::{Issuer, IssuerError, check::Revoker, grant::GrantError};
+use tollgate_issuer::{
+    Issuer, IssuerError, check::Revoker, grant::GrantError, one_time::RedeemError,
+};
 use tollgate_protocol::{GrantType, TokenFormat};
 use tollgate_store::Revoked;
 
@@ -171,4 +173,26 @@ async fn a_token_lives_as_long_whatever_the_wall_clock_says() {
             }
         }
     }
+}
+
+/// A gateway's call looks at a one-time token, then redeems it.
+#[tokio::test]
+async fn what_was_looked_at_is_redeemed_without_another_look() {
+    let (bench, issuer) = ready(TokenFormat::Jwt).await;
+    let context = bench.context();
+    let token = bench.one_time_token(&issuer, "shop", "alice").await;
+    let live = issuer.check_one(&token, &context).await.unwrap().unwrap();
+    let redeemed = issuer.redeem_live(&live, &context).await.unwrap();
+    assert_eq!((redeemed.key, &redeemed.record), (live.key, &live.record));
+    assert_eq!(bench.store.take_standings(), 1);
+    // Whoever looked at the same time and comes later is too late.
+    let late = issuer.redeem_live(&live, &context).await;
+    assert!(
+        matches!(late, Err(RedeemError::AlreadyConsumed(_))),
+        "{late:?}"
+    );
+    let access = bench.access_token(&issuer, "shop").await;
+    let live = issuer.check_one(&access, &context).await.unwrap().unwrap();
+    let redeemed = issuer.redeem_live(&live, &context).await;
+    assert!(matches!(redeemed, Err(RedeemError::Dead)), "{redeemed:?}");
 }

@@ -22,6 +22,7 @@ struct Inner {
     is_down: AtomicBool,
     conflicts: AtomicUsize,
     client_pages: AtomicUsize,
+    standings: AtomicUsize,
     gate: Mutex<Option<Gate>>,
 }
 
@@ -73,6 +74,11 @@ impl SharedStore {
         self.0.client_pages.swap(0, Ordering::Relaxed)
     }
 
+    /// How often tokens were looked up since last told.
+    pub(crate) fn take_standings(&self) -> usize {
+        self.0.standings.swap(0, Ordering::Relaxed)
+    }
+
     /// Holds back what the store next says of a token.
     pub(crate) fn hold_next_standing(&self) -> Gatekeeper {
         let (arrive, arrived) = sync_channel(1);
@@ -120,6 +126,7 @@ impl Store for SharedStore {
         probes: &[Probe],
         now: UnixSeconds,
     ) -> Result<Vec<Standing>, StoreError> {
+        self.0.standings.fetch_add(1, Ordering::Relaxed);
         let standing = self.up()?.standing(probes, now).await;
         if let Some(gate) = self.0.gate.lock().unwrap().take() {
             gate.pass();

@@ -50,7 +50,7 @@ pub(in super::super) async fn redeem<S: Store>(
 ) -> Result<Response, Failure> {
     let issuer = state.issuer();
     let redeemed = issuer
-        .redeem_as_bearer(&presented.token, |_| true, &state.context())
+        .redeem_as_bearer(&presented.token, &state.context())
         .await;
     let key = redeemed
         .as_ref()

@@ -6,7 +6,7 @@ mod target;
 
 use http::{HeaderName, HeaderValue, Response, StatusCode, header::AUTHORIZATION};
 use serde::Serialize;
-use tollgate_issuer::one_time::RedeemError;
+use tollgate_issuer::{check::LiveToken, one_time::RedeemError};
 use tollgate_protocol::{
     BearerToken, Challenge, ClientId, ErrorCode, Resources, Scope, Subject, UnixSeconds,
     bearer::BearerError,
@@ -146,25 +146,21 @@ async fn validate<S: Store>(
     limit(api, &live.record, call).map_err(Failure::Refused)?;
     match live.record.usage {
         TokenUse::Access => Ok(live.record),
-        TokenUse::OneTime => Box::pin(consume(api, token, demand, call)).await,
+        TokenUse::OneTime => Box::pin(consume(api, &live, call)).await,
     }
 }
 
-/// A one-time token is let through once, and only when it meets the demand.
+/// A one-time token is let through once; it was found to meet the demand, and what it stands for
+/// does not change.
 async fn consume<S: Store>(
     api: &Api<S>,
-    token: BearerToken<'_>,
-    demand: &Demand,
+    live: &LiveToken,
     call: &Call<'_>,
 ) -> Result<std::sync::Arc<TokenRecord>, Failure> {
     api.audit
         .check()
         .map_err(|error| Failure::Refused(error.into()))?;
-    let meets = |record: &TokenRecord| demand.check(record).is_ok();
-    let outcome = api
-        .issuer
-        .redeem_as_bearer(token.expose(), meets, &call.context)
-        .await;
+    let outcome = api.issuer.redeem_live(live, &call.context).await;
     ott_redeem::note(api, call, None, &outcome);
     match outcome {
         Ok(redeemed) => Ok(redeemed.record),
