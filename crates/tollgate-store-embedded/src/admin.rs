@@ -61,7 +61,7 @@ impl Office<'_> {
                 match $outcome {
                     Ok(outcome) => outcome,
                     Err(error) => {
-                        drop($reply.send(Err(error)));
+                        $reply.send(Err(error));
                         return None;
                     }
                 }

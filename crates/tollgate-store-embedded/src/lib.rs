@@ -23,6 +23,7 @@ mod journal;
 mod journal_batch;
 mod keys;
 mod open;
+mod reply;
 mod request;
 mod row_cache;
 mod scan;

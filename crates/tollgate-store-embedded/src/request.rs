@@ -1,16 +1,18 @@
 //! What is asked of the writer, and how it answers.
 
-use tokio::sync::oneshot;
 use tollgate_protocol::{ClientId, UnixSeconds};
 use tollgate_store::{
     AssertionUse, ClientChange, ClientRecord, Cut, InsertOutcome, KeyRing, KeyRingChange, NewToken,
     Redeemed, Redemption, Revocation, Revoked, Snapshot, StoreError, TokenKey,
 };
 
-use crate::keys::{Generation, MarkKind};
+use crate::{
+    keys::{Generation, MarkKind},
+    reply::{self, Wakes},
+};
 
 /// Where an answer goes.
-pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+pub(crate) type Reply<T> = reply::Reply<Result<T, StoreError>>;
 
 /// An operation that changes something.
 #[derive(Debug)]
@@ -83,11 +85,11 @@ impl Request {
     /// Answers with an error.
     pub(crate) fn refuse(self, error: StoreError) {
         match self {
-            Self::Insert { reply, .. } => drop(reply.send(Err(error))),
-            Self::Redeem { reply, .. } => drop(reply.send(Err(error))),
-            Self::Revoke { reply, .. } => drop(reply.send(Err(error))),
-            Self::UseAssertion { reply, .. } => drop(reply.send(Err(error))),
-            Self::Remove { reply, .. } | Self::Close { reply } => drop(reply.send(Err(error))),
+            Self::Insert { reply, .. } => reply.send(Err(error)),
+            Self::Redeem { reply, .. } => reply.send(Err(error)),
+            Self::Revoke { reply, .. } => reply.send(Err(error)),
+            Self::UseAssertion { reply, .. } => reply.send(Err(error)),
+            Self::Remove { reply, .. } | Self::Close { reply } => reply.send(Err(error)),
             Self::Administer(administration) => administration.refuse(error),
         }
     }
@@ -98,10 +100,10 @@ impl Administration {
         match self {
             Self::CreateClient(_, reply)
             | Self::UpdateClient(_, reply)
-            | Self::DeleteClient(_, reply) => drop(reply.send(Err(error))),
-            Self::ReplaceKeyRing(_, reply) => drop(reply.send(Err(error))),
-            Self::Cut(_, reply) | Self::Import(_, _, reply) => drop(reply.send(Err(error))),
-            Self::Forget(_, _, reply) => drop(reply.send(Err(error))),
+            | Self::DeleteClient(_, reply) => reply.send(Err(error)),
+            Self::ReplaceKeyRing(_, reply) => reply.send(Err(error)),
+            Self::Cut(_, reply) | Self::Import(_, _, reply) => reply.send(Err(error)),
+            Self::Forget(_, _, reply) => reply.send(Err(error)),
         }
     }
 }
@@ -120,20 +122,36 @@ pub(crate) enum Answer {
 }
 
 impl Answer {
-    /// Sends it, or the error that the commit ended in. Whoever asked may be gone by now.
+    /// Sends it, or the error that the commit ended in.
     pub(crate) fn send(self, committed: &Result<(), StoreError>) {
-        fn send<T>(reply: Reply<T>, value: T, committed: &Result<(), StoreError>) {
-            drop(reply.send(committed.clone().map(|()| value)));
-        }
+        let mut wakes = Wakes::default();
+        self.send_among(committed, &mut wakes);
+        wakes.wake();
+    }
+
+    /// Sends it, and leaves it to `wakes` to tell of it.
+    pub(crate) fn send_among(self, committed: &Result<(), StoreError>, wakes: &mut Wakes) {
+        let mut sending = Sending { committed, wakes };
         match self {
-            Self::Insert(reply, value) => send(reply, value, committed),
-            Self::Redeem(reply, value) => send(reply, value, committed),
-            Self::Revoke(reply, value) => send(reply, value, committed),
-            Self::UseAssertion(reply, value) => send(reply, value, committed),
-            Self::Client(reply, value) => send(reply, value, committed),
-            Self::KeyRing(reply, value) => send(reply, value, committed),
-            Self::Forgot(reply, value) => send(reply, value, committed),
-            Self::Done(reply) => send(reply, (), committed),
+            Self::Insert(reply, value) => sending.send(reply, value),
+            Self::Redeem(reply, value) => sending.send(reply, value),
+            Self::Revoke(reply, value) => sending.send(reply, value),
+            Self::UseAssertion(reply, value) => sending.send(reply, value),
+            Self::Client(reply, value) => sending.send(reply, value),
+            Self::KeyRing(reply, value) => sending.send(reply, value),
+            Self::Forgot(reply, value) => sending.send(reply, value),
+            Self::Done(reply) => sending.send(reply, ()),
         }
+    }
+}
+
+struct Sending<'a> {
+    committed: &'a Result<(), StoreError>,
+    wakes: &'a mut Wakes,
+}
+
+impl Sending<'_> {
+    fn send<T: Send + 'static>(&mut self, reply: Reply<T>, value: T) {
+        reply.send_among(self.committed.clone().map(|()| value), self.wakes);
     }
 }

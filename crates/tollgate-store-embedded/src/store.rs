@@ -9,7 +9,6 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
 use tollgate_protocol::{ClientId, UnixMillis, UnixSeconds};
 use tollgate_store::{
     AssertionUse, Batch, ClientChange, ClientRecord, Cut, Health, InsertOutcome, KeyRing,
@@ -20,7 +19,7 @@ use tollgate_store::{
 use crate::{
     config::{EmbeddedConfig, OpenError},
     engine::Engine,
-    open,
+    open, reply,
     request::{Administration, Reply, Request},
     stats::StatsSnapshot,
     sweep::{Position, Sweep},
@@ -86,7 +85,7 @@ impl Queue {
     }
 
     async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, StoreError> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, answer) = reply::channel();
         self.send(request(reply))?;
         answer.await.map_err(|_| self.gone())?
     }
@@ -169,7 +168,7 @@ impl EmbeddedStore {
     ///
     /// When the last sync, or any write before, failed.
     pub async fn close(&self) -> Result<(), StoreError> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, answer) = reply::channel();
         let sender = self.shared.queue.sender.lock().take();
         let Some(sender) = sender else {
             return Ok(());

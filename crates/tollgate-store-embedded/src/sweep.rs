@@ -3,14 +3,13 @@
 
 use std::ops::Bound;
 
-use tokio::sync::oneshot;
 use tollgate_protocol::UnixSeconds;
 use tollgate_store::{StoreError, SweepOutcome};
 
 use crate::{
     codec,
     engine::Engine,
-    keys,
+    keys, reply,
     request::{Administration, DeadRow, Request},
     scan,
     store::Queue,
@@ -145,17 +144,17 @@ impl Sweep<'_> {
 
     fn remove(&self, found: &[Found]) -> Result<(), StoreError> {
         let rows = found.iter().map(|found| found.row).collect();
-        let (reply, answer) = oneshot::channel();
+        let (reply, answer) = reply::channel();
         let now = self.now;
         self.queue.send(Request::Remove { rows, now, reply })?;
-        answer.blocking_recv().map_err(|_| self.queue.gone())?
+        answer.wait().map_err(|_| self.queue.gone())?
     }
 
     fn forget(&self, limit: usize) -> Result<usize, StoreError> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, answer) = reply::channel();
         let forget = Administration::Forget(self.now, limit, reply);
         self.queue.send(Request::Administer(Box::new(forget)))?;
-        answer.blocking_recv().map_err(|_| self.queue.gone())?
+        answer.wait().map_err(|_| self.queue.gone())?
     }
 }
 

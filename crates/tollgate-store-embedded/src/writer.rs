@@ -20,6 +20,7 @@ use crate::{
     group::{Changes, Group},
     index::IndexChange,
     keys, open,
+    reply::Wakes,
     request::{Administration, Answer, Request},
 };
 
@@ -58,7 +59,7 @@ impl Writer {
                 Then::Administer(administration) => self.administer(*administration),
                 Then::Close(reply) => {
                     let closed = self.close();
-                    drop(reply.send(closed));
+                    reply.send(closed);
                     return;
                 }
                 Then::Stop => {
@@ -154,9 +155,11 @@ impl Writer {
             changes.publish_counts(&self.counts, &mut engine.active.lock());
             engine.tell(&changes.ended());
         }
+        let mut wakes = Wakes::default();
         for answer in answers {
-            answer.send(&committed);
+            answer.send_among(&committed, &mut wakes);
         }
+        wakes.wake();
     }
 
     fn administer(&mut self, administration: Administration) {
@@ -277,7 +280,7 @@ fn evaluate(group: &mut Group<'_>, operation: Request) -> Option<Answer> {
                 Ok(outcome) => Some(Answer::$variant($reply, outcome)),
                 Err(error) => {
                     group.engine.stats.corrupt();
-                    drop($reply.send(Err(error)));
+                    $reply.send(Err(error));
                     None
                 }
             }
@@ -322,7 +325,7 @@ fn evaluate(group: &mut Group<'_>, operation: Request) -> Option<Answer> {
         Request::Remove { rows, now, reply } => match group.remove(rows, now) {
             Ok(()) => Some(Answer::Done(reply)),
             Err(error) => {
-                drop(reply.send(Err(error)));
+                reply.send(Err(error));
                 None
             }
         },

@@ -6,7 +6,7 @@ use tollgate_store::{
 };
 
 use super::*;
-use crate::keys;
+use crate::{keys, reply::Answered};
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
@@ -14,13 +14,8 @@ fn runtime() -> tokio::runtime::Runtime {
         .expect("a runtime")
 }
 
-fn insert(
-    token: NewToken,
-) -> (
-    Request,
-    oneshot::Receiver<Result<InsertOutcome, StoreError>>,
-) {
-    let (reply, answer) = oneshot::channel();
+fn insert(token: NewToken) -> (Request, Answered<Result<InsertOutcome, StoreError>>) {
+    let (reply, answer) = reply::channel();
     let tokens = vec![token];
     (
         Request::Insert {
@@ -57,9 +52,7 @@ fn a_full_queue_refuses_and_forgets_nothing() {
     assert_eq!((stats.queued, stats.saturated), (2, 2));
     drop(queue);
     opened.writer.run();
-    let answered = answers
-        .into_iter()
-        .map(|mut answer| answer.try_recv().is_ok());
+    let answered = answers.into_iter().map(|answer| answer.now().is_some());
     assert_eq!(answered.collect::<Vec<_>>(), [true, true, false, false]);
     let stats = opened.engine.stats.snapshot();
     assert_eq!(
