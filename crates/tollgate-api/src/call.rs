@@ -13,7 +13,7 @@ use tollgate_protocol::{ErrorCode, Form, OAuthError};
 use tollgate_store::Store;
 use tollgate_web::{RequestContext, RequestId};
 
-use crate::{Api, audit::AuditEvent, limits::Closest, refusal::Refusal};
+use crate::{Api, audit::AuditEvent, limits::Metered, refusal::Refusal};
 
 /// What a body must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +30,7 @@ pub(crate) struct Call<'a> {
     pub(crate) request_id: RequestId,
     pub(crate) started: Instant,
     pub(crate) context: Context<'a>,
-    /// The limit that the call came closest to.
-    pub(crate) closest: Option<Closest>,
+    pub(crate) metered: Metered,
 }
 
 impl<'a> Call<'a> {
@@ -42,9 +41,17 @@ impl<'a> Call<'a> {
             peer: request.peer().ip().to_canonical(),
             request_id: *request.request_id(),
             started: request.started(),
-            context: api.context(),
-            closest: None,
+            context: api.context_at(request.started()),
+            metered: Metered::at(request.started()),
         }
+    }
+
+    /// The call had to wait for its body or its turn: decisions are made by the time that it is
+    /// now, not by that of a head long since read.
+    pub(crate) fn waited<S: Store>(&mut self, api: &'a Api<S>) {
+        let now = Instant::now();
+        self.context = api.context_at(now);
+        self.metered.later(now);
     }
 
     /// The only value of a header; none if there is none.

@@ -53,7 +53,7 @@ impl<S: Store> Api<S> {
         call: &mut Call<'_>,
     ) -> Result<Arc<Client>, Refusal> {
         self.audit.check()?;
-        self.limits.check_failures(call.ip, &mut call.closest)?;
+        self.limits.check_failures(call.ip, &mut call.metered)?;
         let named = body.client_id.as_deref();
         let client = match credentials(call, body)? {
             // Malformed credentials are a failure to authenticate like any other.
@@ -64,7 +64,7 @@ impl<S: Store> Api<S> {
             Ok(client) => {
                 let name = client.record().id.as_str();
                 self.limits
-                    .check(route, Known::Client(name), &mut call.closest)?;
+                    .check(route, Known::Client(name), &mut call.metered)?;
                 Ok(client)
             }
             Err(AuthenticationError::Broken(error)) => Err(error.into()),
@@ -72,7 +72,7 @@ impl<S: Store> Api<S> {
                 let named = attempted_client(call, named);
                 let named = named.as_ref().map(ClientId::as_str);
                 self.limits
-                    .note_failure(call.ip, named, &mut call.closest)?;
+                    .note_failure(call.ip, named, &mut call.metered)?;
                 self.audit_failure(call);
                 Err(error.into())
             }

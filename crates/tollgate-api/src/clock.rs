@@ -60,20 +60,46 @@ impl Clock {
     /// The time.
     #[must_use]
     pub fn now(&self) -> Now {
+        self.at(Instant::now())
+    }
+
+    /// The time, for a caller that has read the monotonic clock a moment ago.
+    #[must_use]
+    pub fn at(&self, moment: Instant) -> Now {
         let (wall, passed) = match &self.source {
-            Source::System(start) => (system_millis(), millis(start.elapsed())),
+            Source::System(start) => (
+                system_millis(),
+                millis(moment.saturating_duration_since(*start)),
+            ),
             Source::Manual(millis) => (millis.load(Ordering::Relaxed), 0),
         };
-        // Written when the wall clock gained on the monotonic one, which is seldom.
+        // The wall clock gained on the monotonic one, which is seldom; or the moment is past.
         let ahead = wall.saturating_sub(passed);
         let mut most = self.ahead.load(Ordering::Relaxed);
         if ahead > most {
-            most = self.ahead.fetch_max(ahead, Ordering::Relaxed).max(ahead);
+            most = self.gained(most);
         }
         Now {
             wall: UnixMillis(wall),
             steady: UnixMillis(most.saturating_add(passed)),
         }
+    }
+
+    /// Reads both clocks again, as close together as can be: a gap between them would be taken for
+    /// a gain for ever.
+    #[cold]
+    fn gained(&self, most: u64) -> u64 {
+        let ahead = match &self.source {
+            Source::System(start) => {
+                let passed = millis(start.elapsed());
+                system_millis().saturating_sub(passed)
+            }
+            Source::Manual(millis) => millis.load(Ordering::Relaxed),
+        };
+        self.ahead
+            .fetch_max(ahead, Ordering::Relaxed)
+            .max(ahead)
+            .max(most)
     }
 
     /// How far the wall clock has been set back since it was at its latest.

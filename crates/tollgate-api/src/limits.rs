@@ -7,7 +7,7 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::RETRY_AFTER};
-use tollgate_limit::{Decision, KeyedLimiter, KeysMax, PolicyName};
+use tollgate_limit::{Decision, KeyedLimiter, KeysMax, PolicyName, Quota};
 use tollgate_web::{
     ip_key,
     metrics::{Buckets, CounterFamily, Histogram, Registry},
@@ -28,6 +28,7 @@ pub struct Limits {
     rules: Vec<Rule>,
     failures: KeyedLimiter<u128>,
     failures_name: PolicyName,
+    failures_policy: HeaderValue,
     /// Turns names into keys that nobody outside can make collide.
     hashers: [RandomState; 2],
     /// Where the monotonic clock of the limiters begins.
@@ -55,12 +56,42 @@ pub(crate) enum Known<'a> {
     Subject(&'a str),
 }
 
-/// The limit that a call came closest to, for the headers of its answer.
-#[derive(Clone, Debug)]
-pub(crate) struct Closest {
-    limit: HeaderValue,
-    policy: HeaderValue,
-    remaining: u32,
+/// A call's way through the limits: the time that counts for it, and the limit that it came closest
+/// to, for the headers of its answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Metered {
+    now: Instant,
+    closest: Option<Closest>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Closest {
+    /// Which rule; one past the last are the failures.
+    position: usize,
+    decision: Decision,
+}
+
+impl Metered {
+    /// For a call at `now`.
+    pub(crate) const fn at(now: Instant) -> Self {
+        Self { now, closest: None }
+    }
+
+    /// The call had to wait; it is later now.
+    pub(crate) const fn later(&mut self, now: Instant) {
+        self.now = now;
+    }
+
+    /// Keeps the decision if it left less than what is kept already.
+    fn note(&mut self, position: usize, decision: Decision) {
+        let remaining = decision.remaining();
+        if self
+            .closest
+            .is_none_or(|closest| remaining <= closest.decision.remaining())
+        {
+            self.closest = Some(Closest { position, decision });
+        }
+    }
 }
 
 /// The call is refused until some seconds have passed.
@@ -94,6 +125,8 @@ pub struct RuleStatistics {
 
 /// The positions of the outcomes in `rate_limit_decisions_total`.
 const OUTCOMES: [&str; 2] = ["allowed", "denied"];
+/// How many decisions one is timed of, drawn by the last digits of the clock.
+const TIMED_ONE_IN: u64 = 16;
 /// The name of the rule on failed client authentications.
 const FAILURES: &str = "failures";
 
@@ -108,10 +141,11 @@ impl Limits {
         )?;
         let duration = registry.histogram(
             "rate_limit_check_duration_seconds",
-            "How long the configured rules took to decide, in seconds.",
+            "How long the configured rules took to decide, in seconds; one decision in 16 is timed.",
             &Buckets::durations(&[1, 2, 5, 10, 50].map(Duration::from_micros)),
         )?;
         let keys_max = KeysMax::new(KEYS_MAX)?;
+        let failures_name = PolicyName::new(FAILURES)?;
         Ok(Self {
             rules: config
                 .rules
@@ -123,7 +157,8 @@ impl Limits {
                 keys_max,
                 RandomState::new(),
             ),
-            failures_name: PolicyName::new(FAILURES)?,
+            failures_policy: policy(&failures_name, &config.failures.quota),
+            failures_name,
             hashers: [RandomState::new(), RandomState::new()],
             start: Instant::now(),
             decisions,
@@ -131,18 +166,33 @@ impl Limits {
         })
     }
 
-    /// Applies the rules of `route` that go by what is `known`; keeps the closest in `closest`.
+    /// Applies the rules of `route` that go by what is `known`.
     pub(crate) fn check(
         &self,
         route: Route,
         known: Known<'_>,
-        closest: &mut Option<Closest>,
+        metered: &mut Metered,
     ) -> Result<(), Limited> {
         if self.rules.is_empty() {
             return Ok(());
         }
-        let now = self.now_nanos();
-        let mut outcome = Ok(());
+        let now = self.nanos(metered.now);
+        // Reading the clock costs as much as deciding.
+        let timed = now.is_multiple_of(TIMED_ONE_IN).then(Instant::now);
+        let outcome = self.apply(route, known, now, metered);
+        if let Some(begun) = timed {
+            self.duration.observe(begun.elapsed());
+        }
+        outcome
+    }
+
+    fn apply(
+        &self,
+        route: Route,
+        known: Known<'_>,
+        now: u64,
+        metered: &mut Metered,
+    ) -> Result<(), Limited> {
         for (position, rule) in self.rules.iter().enumerate() {
             let Some(key) = self.key(rule, route, known) else {
                 continue;
@@ -150,26 +200,20 @@ impl Limits {
             let decision = rule.limiter.check(&key, 1, now);
             self.decisions
                 .increment([position, usize::from(!decision.is_allowed())]);
-            rule.note(&decision, closest);
+            metered.note(position, decision);
             if let Some(retry_after_seconds) = decision.retry_after_seconds() {
-                outcome = Err(Limited {
+                return Err(Limited {
                     retry_after_seconds,
                 });
-                break;
             }
         }
-        self.duration
-            .observe(Duration::from_nanos(self.now_nanos().saturating_sub(now)));
-        outcome
+        Ok(())
     }
 
     /// Whether `ip` has failed so often that it is not listened to.
-    pub(crate) fn check_failures(
-        &self,
-        ip: IpAddr,
-        closest: &mut Option<Closest>,
-    ) -> Result<(), Limited> {
-        self.borne(&self.failures.peek(&ip_key(ip), self.now_nanos()), closest)
+    pub(crate) fn check_failures(&self, ip: IpAddr, metered: &mut Metered) -> Result<(), Limited> {
+        let now = self.nanos(metered.now);
+        self.borne(self.failures.peek(&ip_key(ip), now), metered)
     }
 
     /// Counts a failure against the address and the client that was named. Once the client's share
@@ -179,16 +223,16 @@ impl Limits {
         &self,
         ip: IpAddr,
         client: Option<&str>,
-        closest: &mut Option<Closest>,
+        metered: &mut Metered,
     ) -> Result<(), Limited> {
-        let now = self.now_nanos();
+        let now = self.nanos(metered.now);
         self.failures.charge(&ip_key(ip), 1, now);
         let Some(key) = client.map(|id| self.named(id)) else {
             return Ok(());
         };
         let before = self.failures.peek(&key, now);
         self.failures.charge(&key, 1, now);
-        self.borne(&before, closest)
+        self.borne(before, metered)
     }
 
     /// What each rule did so far.
@@ -208,26 +252,34 @@ impl Limits {
         self.rules.iter().enumerate().map(statistics).collect()
     }
 
-    fn borne(&self, decision: &Decision, closest: &mut Option<Closest>) -> Result<(), Limited> {
+    fn borne(&self, decision: Decision, metered: &mut Metered) -> Result<(), Limited> {
         let denied = decision.retry_after_seconds();
+        let position = self.rules.len();
         self.decisions
-            .increment([self.rules.len(), usize::from(denied.is_some())]);
+            .increment([position, usize::from(denied.is_some())]);
         let Some(retry_after_seconds) = denied else {
             return Ok(());
         };
-        let name = &self.failures_name;
-        let limit = HeaderValue::try_from(name.rate_limit(decision));
-        let policy = HeaderValue::try_from(name.rate_limit_policy(self.failures.quota()));
-        if let (Ok(limit), Ok(policy)) = (limit, policy) {
-            *closest = Some(Closest {
-                limit,
-                policy,
-                remaining: 0,
-            });
-        }
+        metered.closest = Some(Closest { position, decision });
         Err(Limited {
             retry_after_seconds,
         })
+    }
+
+    /// Adds the headers of draft-ietf-httpapi-ratelimit-headers for the limit that the call came
+    /// closest to, if it met one.
+    pub(crate) fn decorate(&self, metered: &Metered, headers: &mut HeaderMap) {
+        let Some(Closest { position, decision }) = &metered.closest else {
+            return;
+        };
+        let (name, policy) = match self.rules.get(*position) {
+            Some(rule) => (&rule.name, &rule.policy),
+            None => (&self.failures_name, &self.failures_policy),
+        };
+        if let Ok(limit) = HeaderValue::try_from(name.rate_limit(decision)) {
+            headers.insert(RATE_LIMIT, limit);
+            headers.insert(RATE_LIMIT_POLICY, policy.clone());
+        }
     }
 
     fn key(&self, rule: &Rule, route: Route, known: Known<'_>) -> Option<u128> {
@@ -250,8 +302,9 @@ impl Limits {
         u128::from(high.hash_one(name)) << 64 | u128::from(low.hash_one(name))
     }
 
-    fn now_nanos(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    fn nanos(&self, now: Instant) -> u64 {
+        let since = now.saturating_duration_since(self.start);
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     }
 }
 
@@ -264,39 +317,18 @@ impl Rule {
                 allowed: Route::ALL.map(Route::path).join(", "),
             })
         };
-        let policy = config.name.rate_limit_policy(&config.quota);
         Ok(Self {
             name: config.name.clone(),
             routes: config.routes.iter().map(route).collect::<Result<_, _>>()?,
             key: config.key,
             limiter: KeyedLimiter::with_hasher(config.quota, keys_max, RandomState::new()),
-            policy: HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("")),
+            policy: policy(&config.name, &config.quota),
         })
-    }
-
-    /// Keeps the decision if it left less than what is kept already.
-    fn note(&self, decision: &Decision, closest: &mut Option<Closest>) {
-        let remaining = decision.remaining();
-        if closest
-            .as_ref()
-            .is_none_or(|closest| remaining <= closest.remaining)
-            && let Ok(limit) = HeaderValue::try_from(self.name.rate_limit(decision))
-        {
-            *closest = Some(Closest {
-                limit,
-                policy: self.policy.clone(),
-                remaining,
-            });
-        }
     }
 }
 
-impl Closest {
-    /// Adds the headers of draft-ietf-httpapi-ratelimit-headers.
-    pub(crate) fn decorate(self, headers: &mut HeaderMap) {
-        headers.insert(RATE_LIMIT, self.limit);
-        headers.insert(RATE_LIMIT_POLICY, self.policy);
-    }
+fn policy(name: &PolicyName, quota: &Quota) -> HeaderValue {
+    HeaderValue::try_from(name.rate_limit_policy(quota)).unwrap_or(HeaderValue::from_static(""))
 }
 
 /// Adds `Retry-After`.

@@ -1,10 +1,16 @@
 //! The flat list of routes, and the way of every request through limits to its endpoint.
 
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    task::Poll,
+};
+
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header::ALLOW};
 use tollgate_protocol::{ErrorCode, OAuthError};
 use tollgate_store::Store;
-use tollgate_web::{Handler, RequestBody, RequestContext, ResponseBody, RouteId};
+use tollgate_web::{Handler, Permit, RequestBody, RequestContext, ResponseBody, RouteId};
 
 use crate::{
     Api,
@@ -79,25 +85,24 @@ impl Route {
         Self::ALL.into_iter().find(|route| route.path() == path)
     }
 
-    /// The methods, as `Allow` lists them.
-    const fn methods(self) -> &'static str {
+    /// The methods, and how `Allow` lists them.
+    const fn methods(self) -> (&'static [Method], &'static str) {
         match self {
-            Self::Health | Self::Ready | Self::Jwks | Self::Metadata | Self::OpenApi => "GET, HEAD",
-            Self::Validate => "GET, HEAD, POST",
+            Self::Health | Self::Ready | Self::Jwks | Self::Metadata | Self::OpenApi => {
+                (&[Method::GET, Method::HEAD], "GET, HEAD")
+            }
+            Self::Validate => (
+                &[Method::GET, Method::HEAD, Method::POST],
+                "GET, HEAD, POST",
+            ),
             Self::Token
             | Self::Introspect
             | Self::IntrospectBatch
             | Self::Revoke
             | Self::RevokeBatch
             | Self::OneTime
-            | Self::OneTimeRedeem => "POST",
+            | Self::OneTimeRedeem => (&[Method::POST], "POST"),
         }
-    }
-
-    fn allows(self, method: &Method) -> bool {
-        self.methods()
-            .split(", ")
-            .any(|allowed| allowed == method.as_str())
     }
 
     /// What its body must be, if it reads one.
@@ -135,8 +140,9 @@ impl<S: Store> Handler for Api<S> {
         if let Some(preflight) = self.cors.preflight(request.method(), request.headers()) {
             return preflight;
         }
-        if !route.allows(request.method()) {
-            return method_not_allowed(route);
+        let (methods, allow) = route.methods();
+        if !methods.contains(request.method()) {
+            return method_not_allowed(allow);
         }
         let (parts, body) = request.into_parts();
         let mut call = Call::new(self, parts, context);
@@ -145,9 +151,7 @@ impl<S: Store> Handler for Api<S> {
             Ok(response) => response,
             Err(refusal) => refusal.into_response(),
         };
-        if let Some(closest) = call.closest.take() {
-            closest.decorate(response.headers_mut());
-        }
+        self.limits.decorate(&call.metered, response.headers_mut());
         self.cors
             .decorate(&call.parts.headers, response.headers_mut());
         response
@@ -168,17 +172,19 @@ impl<S: Store> Api<S> {
             };
         }
         self.limits
-            .check(route, Known::Arrival(call.ip), &mut call.closest)?;
-        let body = match route.body() {
-            Some(expected) => {
-                call.expect_body(expected)?;
-                self.arrivals.collect(body).await?
+            .check(route, Known::Arrival(call.ip), &mut call.metered)?;
+        if let Some(expected) = route.body() {
+            call.expect_body(expected)?;
+        }
+        let mut arriving = pin!(self.arrive(route, body));
+        let (body, _permit) = match poll_once(arriving.as_mut()).await {
+            Poll::Ready(arrived) => arrived?,
+            Poll::Pending => {
+                let arrived = arriving.await?;
+                call.waited(self);
+                arrived
             }
-            None => Bytes::new(),
         };
-        let _permit = self.overload.admit().await.map_err(Refusal::from)?;
-        // The time of the decision, not that of a head whose body took its time.
-        call.context = self.context();
         let body = &body;
         match route {
             Route::Health | Route::Ready => Ok(health::alive()),
@@ -197,6 +203,26 @@ impl<S: Store> Api<S> {
     }
 }
 
+impl<S: Store> Api<S> {
+    /// The whole body, and then a place among the work in flight.
+    async fn arrive(
+        &self,
+        route: Route,
+        body: RequestBody,
+    ) -> Result<(Bytes, Permit<'_>), Refusal> {
+        let body = match route.body() {
+            Some(_) => self.arrivals.collect(body).await?,
+            None => Bytes::new(),
+        };
+        Ok((body, self.overload.admit().await?))
+    }
+}
+
+/// How far `future` comes without waiting.
+async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+    poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
+}
+
 fn not_found() -> Refusal {
     Refusal::new(
         StatusCode::NOT_FOUND,
@@ -207,13 +233,13 @@ fn not_found() -> Refusal {
     )
 }
 
-fn method_not_allowed(route: Route) -> Response<ResponseBody> {
+fn method_not_allowed(allow: &'static str) -> Response<ResponseBody> {
     let error = OAuthError::new(
         ErrorCode::InvalidRequest,
         "the method is not allowed here; see Allow",
     );
     let mut response = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, error).into_response();
     let headers = response.headers_mut();
-    headers.insert(ALLOW, HeaderValue::from_static(route.methods()));
+    headers.insert(ALLOW, HeaderValue::from_static(allow));
     response
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use tollgate_jose::{Compact, Limits};
-use tollgate_protocol::{ClientId, OpaqueToken, Resources, TokenFormat};
+use tollgate_protocol::{ClientId, OpaqueToken, Resources, TokenFormat, UnixMillis};
 use tollgate_store::{
     Probe, Revocation, Revoked, SignedToken, Standing, Store, TokenKey, TokenRecord, TokenUse,
 };
@@ -142,9 +142,19 @@ impl<S: Store> Issuer<S> {
                 },
             });
         }
-        if asked.is_empty() {
-            return Ok(answers);
+        if !asked.is_empty() {
+            Box::pin(self.ask(asked, &mut answers, now)).await?;
         }
+        Ok(answers)
+    }
+
+    /// Asks the store for what no cache knew, and fills it in.
+    async fn ask(
+        &self,
+        asked: Vec<(usize, Presented, Ticket)>,
+        answers: &mut [Option<LiveToken>],
+        now: UnixMillis,
+    ) -> Result<(), IssuerError> {
         let probes: Vec<Probe> = asked
             .iter()
             .map(|(_, presented, _)| presented.probe())
@@ -161,7 +171,7 @@ impl<S: Store> Issuer<S> {
                 *answer = Some(presented.into_live_token(record));
             }
         }
-        Ok(answers)
+        Ok(())
     }
 
     /// The token, if it counts.

@@ -37,12 +37,15 @@ impl PolicyName {
     /// The value of `RateLimit` for a decision: remaining tokens and seconds until all are back.
     #[must_use]
     pub fn rate_limit(&self, decision: &Decision) -> String {
-        format!(
-            "\"{}\";r={};t={}",
-            self.0,
-            decision.remaining(),
-            decision.reset_seconds()
-        )
+        // Every answer carries it; `format!` costs three times as much.
+        let mut value = String::with_capacity(self.0.len() + 36);
+        value.push('"');
+        value.push_str(&self.0);
+        value.push_str("\";r=");
+        value.push_str(itoa::Buffer::new().format(decision.remaining()));
+        value.push_str(";t=");
+        value.push_str(itoa::Buffer::new().format(decision.reset_seconds()));
+        value
     }
 
     /// The value of `RateLimit-Policy` for a quota: tokens and the seconds in which they refill.

@@ -1,6 +1,6 @@
 //! Client credentials in the `Authorization: Basic` header (RFC 6749 §2.3.1, RFC 7617).
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64_simd::STANDARD;
 use zeroize::Zeroizing;
 
 use crate::{ClientId, ClientSecret, form::decode_component};
@@ -45,7 +45,7 @@ impl BasicCredentials {
         if encoded.len() > ENCODED_BYTES_MAX {
             return Err(BasicError::Malformed);
         }
-        let decoded = STANDARD.decode(encoded).map(Zeroizing::new);
+        let decoded = STANDARD.decode_to_vec(encoded).map(Zeroizing::new);
         let decoded = decoded.map_err(|_| BasicError::Malformed)?;
         let colon = memchr::memchr(b':', &decoded).ok_or(BasicError::Malformed)?;
         let (user, password) = decoded.split_at(colon);
@@ -65,7 +65,7 @@ mod tests {
 
     #[track_caller]
     fn check(credentials: &str, expected: Option<(&str, &str)>) {
-        let header = format!("Basic {}", STANDARD.encode(credentials));
+        let header = format!("Basic {}", STANDARD.encode_to_string(credentials));
         let parsed = BasicCredentials::parse(header.as_bytes());
         let parts = parsed
             .as_ref()

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// RFC 6749 appendix A.1 allows every visible character and the space; the three left out here
 /// would need escaping in logs, headers and commands.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct ClientId(Arc<str>);
 
 /// The text is no client identifier.
@@ -57,9 +57,9 @@ impl TryFrom<String> for ClientId {
     }
 }
 
-impl From<ClientId> for String {
-    fn from(id: ClientId) -> Self {
-        id.as_str().to_owned()
+impl Serialize for ClientId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// Two of them are the same when their bytes are: RFC 8707 compares no further, and neither do
 /// the resource servers that look for theirs in `aud`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Resource(Arc<str>);
 
 /// The text is no resource indicator.
@@ -64,9 +64,9 @@ impl TryFrom<String> for Resource {
     }
 }
 
-impl From<Resource> for String {
-    fn from(resource: Resource) -> Self {
-        resource.as_str().to_owned()
+impl Serialize for Resource {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// A set of scope tokens, kept as the text that is sent: single spaces, no repetition, in the
 /// order first given. The empty scope is a value too.
-#[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Scope(Option<Arc<str>>);
 
 /// The text is no scope.
@@ -95,9 +95,9 @@ impl TryFrom<String> for Scope {
     }
 }
 
-impl From<Scope> for String {
-    fn from(scope: Scope) -> Self {
-        scope.as_str().to_owned()
+impl Serialize for Scope {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::ClientId;
 
 /// Whom a token speaks of: 1 to 255 bytes of UTF-8 without control characters.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Subject(Arc<str>);
 
 /// The text is no subject.
@@ -48,9 +48,9 @@ impl TryFrom<String> for Subject {
     }
 }
 
-impl From<Subject> for String {
-    fn from(subject: Subject) -> Self {
-        subject.as_str().to_owned()
+impl Serialize for Subject {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 

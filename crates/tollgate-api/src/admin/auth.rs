@@ -1,5 +1,7 @@
 //! The admin token, and the gate that asks for it.
 
+use std::time::Instant;
+
 use aws_lc_rs::{constant_time::verify_slices_are_equal, digest};
 use axum::{
     extract::{Request, State},
@@ -11,6 +13,7 @@ use tollgate_protocol::BearerToken;
 use tollgate_store::Store;
 
 use super::{AdminState, extract::Origin, failure::Failure, state::Note};
+use crate::limits::Metered;
 
 /// The token of the management API, of which only a hash is held.
 ///
@@ -90,7 +93,8 @@ pub(super) async fn require_token<S: Store>(
     // Whoever has the right token is always heard. The others are noted in the audit log, but
     // must not be able to fill it.
     let limits = &state.api.limits;
-    limits.check_failures(origin.ip, &mut None)?;
-    limits.note_failure(origin.ip, None, &mut None)?;
+    let mut metered = Metered::at(Instant::now());
+    limits.check_failures(origin.ip, &mut metered)?;
+    limits.note_failure(origin.ip, None, &mut metered)?;
     state.audited(&origin, Note::new("admin.refused"), Err(refused))
 }

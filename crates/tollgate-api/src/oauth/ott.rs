@@ -61,7 +61,7 @@ pub(crate) async fn answer<S: Store>(
     let client_id = client.record().id.as_str();
     let subject = request.subject.as_ref().map_or(client_id, Subject::as_str);
     api.limits
-        .check(Route::OneTime, Known::Subject(subject), &mut call.closest)?;
+        .check(Route::OneTime, Known::Subject(subject), &mut call.metered)?;
 
     let issued = api
         .issuer

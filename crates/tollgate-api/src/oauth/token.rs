@@ -62,7 +62,7 @@ pub(crate) async fn answer<S: Store>(
     };
     let client_id = client.record().id.as_str();
     api.limits
-        .check(Route::Token, Known::Subject(client_id), &mut call.closest)?;
+        .check(Route::Token, Known::Subject(client_id), &mut call.metered)?;
 
     let issued = api
         .issuer

@@ -2,7 +2,7 @@
 
 mod config;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use tollgate_issuer::{Context, Issuer};
@@ -92,8 +92,13 @@ impl<S: Store> Api<S> {
 
     /// The time and the randomness of one call.
     pub(crate) fn context(&self) -> Context<'_> {
+        self.context_at(Instant::now())
+    }
+
+    /// The time and the randomness of a call whose time was read a moment ago.
+    pub(crate) fn context_at(&self, moment: Instant) -> Context<'_> {
         Context {
-            now: self.clock.now(),
+            now: self.clock.at(moment),
             entropy: &*self.entropy,
         }
     }

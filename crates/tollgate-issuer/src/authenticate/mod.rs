@@ -6,13 +6,16 @@ mod stand_in;
 
 use std::sync::Arc;
 
-use tollgate_protocol::{ClientId, ClientSecret};
+use tollgate_protocol::{ClientId, ClientSecret, UnixMillis};
 use tollgate_store::{ClientState, Store};
 
 pub use client::Client;
 pub(crate) use stand_in::StandIns;
 
-use crate::{Context, Issuer, IssuerError, cache::Lookup};
+use crate::{
+    Context, Issuer, IssuerError,
+    cache::{Lookup, Ticket},
+};
 
 /// What a caller presents to prove which client it is.
 #[non_exhaustive]
@@ -89,8 +92,8 @@ impl<S: Store> Issuer<S> {
                 client_id,
                 assertion,
             } => {
-                self.authenticate_by_assertion(client_id, assertion, context)
-                    .await
+                // Boxed, as is every way seldom gone, so that the others carry nothing for it.
+                Box::pin(self.authenticate_by_assertion(client_id, assertion, context)).await
             }
         }
     }
@@ -110,6 +113,15 @@ impl<S: Store> Issuer<S> {
             Lookup::Hit(client) => return Ok(Some(client)),
             Lookup::Miss(ticket) => ticket,
         };
+        Box::pin(self.ask_for_client(id, ticket, now)).await
+    }
+
+    async fn ask_for_client(
+        &self,
+        id: &ClientId,
+        ticket: Ticket,
+        now: UnixMillis,
+    ) -> Result<Option<Arc<Client>>, IssuerError> {
         let Some(record) = self.store.client(id).await? else {
             return Ok(None);
         };

@@ -4,7 +4,8 @@
 use std::{
     cell::Cell,
     future::{Future, poll_fn},
-    pin::pin,
+    ops::DerefMut,
+    pin::Pin,
 };
 
 use tollgate_web::RequestId;
@@ -14,8 +15,12 @@ thread_local! {
 }
 
 /// Runs `work`; what it logs carries `id`.
-pub(crate) async fn within_request<T>(id: RequestId, work: impl Future<Output = T>) -> T {
-    let mut work = pin!(work);
+///
+/// `work` is pinned already, so that it is not moved once more.
+pub(crate) async fn within_request<F: Future>(
+    id: RequestId,
+    mut work: Pin<impl DerefMut<Target = F>>,
+) -> F::Output {
     poll_fn(|context| {
         let _entered = Entered::new(id);
         work.as_mut().poll(context)

@@ -1,7 +1,7 @@
 //! Around every handler: what is logged while it works carries the id of its request, and where
 //! traces are collected, the request is one.
 
-use std::time::Instant;
+use std::{pin::pin, time::Instant};
 
 use http::{Method, Request, Response};
 use tollgate_web::{Handler, RequestBody, RequestContext, RequestId, ResponseBody};
@@ -48,25 +48,33 @@ impl<H: Handler> Handler for Observed<H> {
         context: &mut RequestContext,
     ) -> Response<ResponseBody> {
         let id = *context.request_id();
-        logs::within_request(id, async {
-            // The common case costs one load and one comparison.
-            if self.traces.is_none() && !tracing::enabled!(tracing::Level::DEBUG) {
-                return self.inner.handle(request, context).await;
-            }
-            let (method, path) = (request.method().clone(), self.path(request.uri().path()));
-            let started = Instant::now();
-            let response = match &self.traces {
-                Some(traces) => self.traced(traces, request, context, id).await,
-                None => self.inner.handle(request, context).await,
-            };
-            told(&method, path, &response, started);
-            response
-        })
-        .await
+        // The common case costs one load and one comparison.
+        if self.traces.is_none() && !tracing::enabled!(tracing::Level::DEBUG) {
+            return logs::within_request(id, pin!(self.inner.handle(request, context))).await;
+        }
+        // Boxed, so that the common case has not its size to move.
+        let told = Box::pin(self.told(request, context, id));
+        logs::within_request(id, told).await
     }
 }
 
 impl<H: Handler> Observed<H> {
+    async fn told(
+        &self,
+        request: Request<RequestBody>,
+        context: &mut RequestContext,
+        id: RequestId,
+    ) -> Response<ResponseBody> {
+        let (method, path) = (request.method().clone(), self.path(request.uri().path()));
+        let started = Instant::now();
+        let response = match &self.traces {
+            Some(traces) => self.traced(traces, request, context, id).await,
+            None => self.inner.handle(request, context).await,
+        };
+        told(&method, path, &response, started);
+        response
+    }
+
     async fn traced(
         &self,
         traces: &Traces,

@@ -198,7 +198,7 @@ fn limit<S: Store>(api: &Api<S>, record: &TokenRecord, call: &mut Call<'_>) -> R
         Known::Subject(record.subject.as_str()),
     ] {
         api.limits
-            .check(Route::Validate, known, &mut call.closest)?;
+            .check(Route::Validate, known, &mut call.metered)?;
     }
     Ok(())
 }
