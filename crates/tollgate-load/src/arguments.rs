@@ -59,6 +59,10 @@ pub(crate) struct Arguments {
     /// The server's process, to count its processor time.
     #[arg(long)]
     pub(crate) pid: Option<u32>,
+    /// Poll for answers and never go to sleep: over loopback, waking the sleeper would be charged
+    /// to the server.
+    #[arg(long)]
+    pub(crate) spin: bool,
     /// Print the report as one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
@@ -112,6 +116,7 @@ impl Arguments {
             duration: seconds("seconds", self.seconds)?,
             rate: self.rate,
             pid: self.pid,
+            spin: self.spin,
         })
     }
 

@@ -30,6 +30,8 @@ pub(crate) struct Plan {
     pub(crate) rate: Option<f64>,
     /// The process whose processor time is counted.
     pub(crate) pid: Option<u32>,
+    /// Whether to poll for answers without ever going to sleep.
+    pub(crate) spin: bool,
 }
 
 /// What a run found.
@@ -80,6 +82,8 @@ struct Engine<'a> {
     wrong: BTreeMap<String, u64>,
     example: Option<String>,
     latency: Histogram<u64>,
+    /// Turns of the measured time in which nothing had come.
+    waited: Duration,
 }
 
 /// Runs `scenario` as `plan` says.
@@ -104,6 +108,7 @@ pub(crate) fn probe(target: &Target, probes: &[Probe]) -> Result<u64, LoadError>
         duration: Duration::from_secs(60),
         rate: None,
         pid: None,
+        spin: false,
     };
     let outcome = run(&plan, &mut Probing { probes, next: 0 })?;
     Ok(outcome.wrong.values().sum())
@@ -152,6 +157,7 @@ impl<'a> Engine<'a> {
             wrong: BTreeMap::new(),
             example: None,
             latency,
+            waited: Duration::ZERO,
         })
     }
 
@@ -159,8 +165,13 @@ impl<'a> Engine<'a> {
         let mut events = Events::with_capacity(self.plan.connections.max(1));
         let start = Instant::now();
         let mut progress = start;
+        let mut turned = start;
         loop {
             let now = Instant::now();
+            if events.is_empty() && self.begin.is_some() && self.end.is_none() {
+                self.waited += now - turned;
+            }
+            turned = now;
             self.mark(start, now);
             self.start_due(now)?;
             if self.end.is_some() && self.under_way == 0 {
@@ -216,6 +227,7 @@ impl<'a> Engine<'a> {
                     (left / 2).min(TICK)
                 }
             }
+            _ if self.plan.spin => Duration::ZERO,
             _ => TICK,
         }
     }
@@ -306,6 +318,12 @@ impl<'a> Engine<'a> {
     fn finish(self) -> Outcome {
         let end = self.end.unwrap_or_else(|| Mark::now(self.plan.pid));
         let begin = self.begin.unwrap_or_else(|| Mark::now(self.plan.pid));
+        // Asleep it costs nothing; awake, it is no work.
+        let idle = if self.plan.spin {
+            self.waited
+        } else {
+            Duration::ZERO
+        };
         let spent = |begin: Option<Duration>, end: Option<Duration>| Some(end? - begin?);
         Outcome {
             right: self.right,
@@ -314,7 +332,7 @@ impl<'a> Engine<'a> {
             elapsed: end.at.saturating_duration_since(begin.at),
             latency: self.latency,
             server_cpu: spent(begin.server, end.server),
-            own_cpu: spent(begin.own, end.own),
+            own_cpu: spent(begin.own, end.own).map(|own| own.saturating_sub(idle)),
         }
     }
 }

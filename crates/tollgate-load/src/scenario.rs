@@ -148,6 +148,7 @@ fn collect(
         duration: Duration::from_secs(600),
         rate: None,
         pid: None,
+        spin: false,
     };
     let mut issue = Issue::collecting(target, kind, arguments, count);
     let outcome = engine::run(&plan, &mut issue)?;
