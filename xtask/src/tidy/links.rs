@@ -1,4 +1,4 @@
-//! Links between documents lead somewhere.
+//! Links between documents lead somewhere. What rustdoc resolves it also checks.
 
 use super::Finding;
 use super::tree::File;
@@ -17,6 +17,7 @@ fn dead(document: &File, exists: impl Fn(&Path) -> bool) -> Vec<Finding> {
     let directory = Path::new(&document.path).parent().unwrap_or(Path::new(""));
     targets(&document.text)
         .filter(|target| !target.contains("://") && !target.starts_with(['#', '<']))
+        .filter(|target| !target.starts_with("crate::"))
         .filter_map(|target| target.split('#').next())
         .filter(|file| !exists(&directory.join(file)))
         .map(|file| format!("{}: links to {file}, which is not there", document.path))
@@ -45,6 +46,7 @@ mod tests {
             assert_eq!(found.len(), findings, "{text}: {found:?}");
         };
         check("[there](there.md), [part](there.md#part)", 0);
+        check("[type](crate::Verifier), [method](crate::Verifier::verify)", 0);
         check("[gone](gone.md)", 1);
         check("[web](https://example.com/x), [here](#here)", 0);
         check("[there](there.md) and [gone](../gone.md)", 1);
