@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: how fast and how small the token service is, beside a bare HTTP server in
 //! the same run. The server has core 0 for itself, the load generator core 1.
 
+mod compare;
 pub(crate) mod instructions;
 pub(crate) mod load;
 mod machine;
@@ -83,17 +84,18 @@ pub(crate) struct Results {
 /// Connections of every run.
 const CONNECTIONS: usize = 64;
 
-/// Measures and writes `docs/performance.md`; `--quick` measures once and prints only, and
-/// `instructions` counts instead.
+/// Measures and writes `docs/performance.md`; `--quick` measures once and prints only. With
+/// `verify` that is token validation; with `instructions` its instructions are counted instead.
 ///
 /// # Errors
 /// When something cannot be built or started, or a single answer was wrong.
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     let (effort, write) = match arguments {
         ["instructions", rest @ ..] => return instructions::run(rest),
+        ["verify", rest @ ..] => return compare::run(rest),
         [] => (FULL, true),
         ["--quick"] => (QUICK, false),
-        _ => bail!("usage: cargo xtask bench [--quick | instructions [--write]]"),
+        _ => bail!("usage: cargo xtask bench [verify] [--quick] | bench instructions [--write]"),
     };
     find_program(&["taskset"]).context("needs taskset (Debian package util-linux)")?;
     build()?;
@@ -103,7 +105,11 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     let results = measure(effort, machine, &directory)?;
     let text = section::render(&results);
     println!("\n{text}");
-    if write { section::write(&text) } else { Ok(()) }
+    if write {
+        section::write("cargo xtask bench", &text)
+    } else {
+        Ok(())
+    }
 }
 
 /// Builds what is measured and what measures it, for release.

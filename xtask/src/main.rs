@@ -1,4 +1,4 @@
-//! Development tasks: `cargo xtask test | lint | tidy | bench | battery`. Not part of the product.
+//! Development tasks: `cargo xtask test | lint | tidy | bench | battery | fuzz`. Not part of the product.
 
 #![expect(
     clippy::print_stdout,
@@ -7,6 +7,7 @@
 
 mod battery;
 mod bench;
+mod fuzz;
 mod lint;
 mod peers;
 mod run;
@@ -23,9 +24,12 @@ usage: cargo xtask TASK
   lint              formatting, clippy, documentation and house rules
   tidy              the house rules alone
   bench [--quick]   speed and size, into docs/performance.md
+  bench verify [--quick]
+                    token validation beside other libraries, into docs/performance.md
   bench instructions [--write]
                     what token validation costs beside the signature, against what is written down
-  battery NAME      one of the long tests: kill, ott, rotation, verify-rotation, soak [MINUTES]";
+  battery NAME      one of the long tests: kill, ott, rotation, verify-rotation, soak [MINUTES]
+  fuzz [SECONDS]    every fuzz target for so long";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -37,6 +41,8 @@ fn main() -> ExitCode {
         ["bench", rest @ ..] => bench::run(rest),
         ["battery", name] => battery::run(name, None),
         ["battery", name, minutes] => battery::run(name, Some(minutes)),
+        ["fuzz"] => fuzz::run(None),
+        ["fuzz", seconds] => fuzz::run(Some(seconds)),
         _ => {
             println!("{USAGE}");
             return ExitCode::from(2);

@@ -62,7 +62,7 @@ impl Peers {
                 &directory.join("verify-node"),
                 &root().join("crates/tollgate-verify/tests/peers"),
             )?,
-            python: install_python(&directory.join("python"))?,
+            python: install_python(&directory.join("python"), &sources())?,
             redis: find_program(&["redis-server"]).context("redis-server is not there")?,
         })
     }
@@ -129,7 +129,10 @@ fn administrator() -> Option<Command> {
 }
 
 /// Installs what `package.json` and its lock in `from` name into `directory`.
-fn install_npm(directory: &Path, from: &Path) -> Result<PathBuf> {
+///
+/// # Errors
+/// When npm is missing or fails.
+pub(crate) fn install_npm(directory: &Path, from: &Path) -> Result<PathBuf> {
     let files = ["package.json", "package-lock.json"].map(|file| from.join(file));
     if up_to_date(directory, &files)? {
         return Ok(directory.to_owned());
@@ -146,9 +149,13 @@ fn install_npm(directory: &Path, from: &Path) -> Result<PathBuf> {
     Ok(directory.to_owned())
 }
 
-fn install_python(directory: &Path) -> Result<PathBuf> {
+/// Installs what `requirements.txt` in `from` names into `directory`; returns the interpreter.
+///
+/// # Errors
+/// When Python is missing or the installation fails.
+pub(crate) fn install_python(directory: &Path, from: &Path) -> Result<PathBuf> {
     let python = directory.join("bin/python");
-    let files = [sources().join("requirements.txt")];
+    let files = [from.join("requirements.txt")];
     if up_to_date(directory, &files)? {
         return Ok(python);
     }

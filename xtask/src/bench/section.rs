@@ -8,29 +8,29 @@ use anyhow::{Context, Result};
 use std::fmt::Write as _;
 use std::fs;
 
-const BEGIN: &str = "<!-- begin: cargo xtask bench -->";
-const END: &str = "<!-- end: cargo xtask bench -->";
 /// Milliseconds that p99 must stay below.
 const P99_MS_MAX: f64 = 5.0;
 
-/// Puts `text` between the marks of `docs/performance.md`.
+/// Puts `text` between the marks of `command` in `docs/performance.md`.
 ///
 /// # Errors
 /// When the document or its marks are not there.
-pub(crate) fn write(text: &str) -> Result<()> {
+pub(crate) fn write(command: &str, text: &str) -> Result<()> {
     let path = root().join("docs/performance.md");
     let document = fs::read_to_string(&path).context("docs/performance.md")?;
     fs::write(
         path,
-        replace(&document, text).context("docs/performance.md has lost its marks")?,
+        replace(&document, command, text).context("docs/performance.md has lost its marks")?,
     )?;
     Ok(())
 }
 
-fn replace(document: &str, text: &str) -> Option<String> {
-    let (before, rest) = document.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n{text}\n{END}{after}"))
+fn replace(document: &str, command: &str, text: &str) -> Option<String> {
+    let begin = format!("<!-- begin: {command} -->");
+    let end = format!("<!-- end: {command} -->");
+    let (before, rest) = document.split_once(&begin)?;
+    let (_, after) = rest.split_once(&end)?;
+    Some(format!("{before}{begin}\n{text}\n{end}{after}"))
 }
 
 /// The results as a section of the document.
@@ -195,11 +195,13 @@ mod tests {
 
     #[test]
     fn only_what_stands_between_the_marks_is_replaced() {
-        let document = format!("a\n{BEGIN}\nold\n{END}\nz\n");
-        assert_eq!(
-            replace(&document, "new"),
-            Some(format!("a\n{BEGIN}\nnew\n{END}\nz\n"))
-        );
-        assert_eq!(replace("no marks", "new"), None);
+        let document = |own: &str| {
+            format!(
+                "a\n<!-- begin: x y -->\nz\n<!-- end: x y -->\n\
+                 <!-- begin: x -->\n{own}\n<!-- end: x -->\nz\n"
+            )
+        };
+        assert_eq!(replace(&document("old"), "x", "new"), Some(document("new")));
+        assert_eq!(replace(&document("old"), "y", "new"), None);
     }
 }
