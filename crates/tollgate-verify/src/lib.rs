@@ -26,7 +26,8 @@
 //! key's own, `iss` and `aud` exactly, `exp` and `iat` and `nbf` against the clock that the caller
 //! hands in, `typ`, no member twice, no extension that is not understood, and proof of possession
 //! where the token is bound to a key. Sizes and depths are bounded, and up to the signature check
-//! nothing is allocated.
+//! nothing is allocated. Checks of the caller's own come last, at once or awaited
+//! ([`VerifierBuilder::validate`], [`VerifierBuilder::validate_async`]).
 //!
 //! # Keys over the network
 //!
@@ -52,6 +53,9 @@
 //! an unknown key or a failure, never trades good keys for a bad answer, and asks neither private
 //! addresses nor plain http. Futures of any runtime and plain threads ([`blocking`]) share it.
 //!
+//! A verifier that keeps seeing the same tokens may remember which signatures were good
+//! ([`VerifierBuilder::verified_cache`]); that is off unless asked for, and spares nothing else.
+//!
 //! Opaque tokens are for [`client::Introspector`], and a service's own tokens for
 //! [`client::ClientTokens`].
 //!
@@ -59,6 +63,11 @@
 //!
 //! With the feature `tower` there is a layer that refuses as RFC 6750 says ([`web`]), and with
 //! `axum` an extractor for the verified token. The example `resource_server` shows both.
+//!
+//! # Manual
+//!
+//! The [`manual`] has a chapter on each part: threats, policy, keys, bound and opaque tokens,
+//! servers, testing, speed.
 //!
 //! # Features
 //!
@@ -90,6 +99,8 @@ mod dpop;
 mod error;
 mod http_url;
 mod keys;
+#[cfg(feature = "axum")]
+pub mod manual;
 mod policy;
 mod token;
 mod validators;

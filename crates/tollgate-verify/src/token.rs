@@ -104,6 +104,12 @@ impl<C> VerifiedToken<C> {
         scopes.into_iter().all(|scope| self.has_scope(scope))
     }
 
+    /// Whether the token carries at least one of these scope values.
+    #[must_use]
+    pub fn has_any_scope<'s>(&self, scopes: impl IntoIterator<Item = &'s str>) -> bool {
+        scopes.into_iter().any(|scope| self.has_scope(scope))
+    }
+
     /// The algorithm that it was signed with; `None` for an opaque token.
     #[must_use]
     pub fn algorithm(&self) -> Option<Algorithm> {

@@ -29,6 +29,9 @@ fn a_good_token_is_accepted_and_read() {
     );
     assert!(verified.has_scopes(["orders:write", "orders:read"]));
     assert!(!verified.has_scopes(["orders:read", "orders"]));
+    assert!(verified.has_any_scope(["orders", "orders:read"]));
+    assert!(!verified.has_any_scope(["orders", "order:read"]));
+    assert!(!verified.has_any_scope([]));
     assert_eq!(verified.expires_at().unwrap().0, NOW.0 + 300);
     assert_eq!(verified.issued_at().unwrap().0, NOW.0 - 10);
     assert_eq!(verified.not_before(), None);
