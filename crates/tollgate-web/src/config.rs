@@ -17,6 +17,9 @@ use crate::TrustedProxies;
 pub struct ServerConfig {
     /// Connections open at once; one more is answered 503 and closed.
     pub connections_max: usize,
+    /// Connections open at once from one IPv4 address or IPv6 /64, trusted proxies aside; one more
+    /// is answered 503 and closed. 0: no such cap.
+    pub connections_per_ip_max: usize,
     /// From accepting a connection, or from the first byte of a later request, to the end of the
     /// request's head. The TLS handshake counts.
     #[serde(with = "crate::duration")]
@@ -138,6 +141,7 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             connections_max: 10_000,
+            connections_per_ip_max: 0,
             header_timeout: Duration::from_secs(5),
             read_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),

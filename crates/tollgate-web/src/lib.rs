@@ -55,6 +55,7 @@ mod preset;
 pub mod profiling;
 #[cfg(feature = "arena")]
 mod request_cache;
+mod redirect;
 mod request_id;
 #[cfg(feature = "arena")]
 mod request_memory;
@@ -89,6 +90,7 @@ pub use overload::{Overload, OverloadLimits, Permit, Rejection};
 pub use preset::{Preset, UnknownPreset};
 #[cfg(feature = "arena")]
 pub use request_cache::RequestCache;
+pub use redirect::{HostError, HttpsRedirect};
 pub use request_id::RequestId;
 #[cfg(feature = "arena")]
 pub use request_memory::RequestMemoryLimits;

@@ -90,6 +90,7 @@ pub(super) fn public_server(config: &Config) -> ServerConfig {
     let server = &config.server;
     ServerConfig {
         connections_max: server.connections_max,
+        connections_per_ip_max: 0,
         header_timeout: server.timeouts.header,
         read_timeout: server.timeouts.read,
         write_timeout: server.timeouts.write,

@@ -1,23 +1,22 @@
 //! One serving thread: its runtime, its accept loops, and waiting for its connections at the end.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::connection;
+use super::admission::Admission;
 use super::drain::Stage;
 use super::early_error::message;
-use super::listen::refuse_new;
+use super::listener::{Accept, LOCAL, Listener, Ownership, Socket};
 use super::request::Connected;
-use super::state::{ConnectionInfo, ConnectionSlot, ConnectionState, Shared};
-use crate::http_metrics::Closed;
+use super::state::{ConnectionInfo, ConnectionState};
 use crate::{Handler, TlsReloader};
 
 /// How long to wait after the system refused a connection for want of files or memory.
@@ -35,17 +34,33 @@ pub(super) enum Watch {
 
 /// The sockets of one thread.
 pub(super) struct Sockets {
-    pub(super) listeners: Vec<StdListener>,
+    pub(super) listeners: Vec<Listener>,
     #[cfg(feature = "http3")]
     pub(super) quic: Vec<super::quic::Bound>,
 }
 
-/// Serves on this thread until the server has drained.
+/// Who serves whatever is accepted.
+pub(super) struct Service<H> {
+    pub(super) admission: Admission,
+    pub(super) handler: Arc<H>,
+    pub(super) tls: Option<TlsReloader>,
+}
+
+impl<H> Clone for Service<H> {
+    fn clone(&self) -> Self {
+        Self {
+            admission: self.admission.clone(),
+            handler: Arc::clone(&self.handler),
+            tls: self.tls.clone(),
+        }
+    }
+}
+
+/// Serves on this thread until the server has drained. A socket that cannot be served is logged,
+/// and the others are served all the same.
 pub(super) fn thread<H: Handler>(
-    shared: Arc<Shared>,
-    handler: Arc<H>,
+    service: Service<H>,
     sockets: Sockets,
-    tls: Option<TlsReloader>,
     watch: Watch,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -56,19 +71,14 @@ pub(super) fn thread<H: Handler>(
         let (open, mut all_ended) = mpsc::channel::<()>(1);
         let mut accepting = JoinSet::new();
         for listener in sockets.listeners {
-            let listener = TcpListener::from_std(listener)?;
-            let acceptor = Acceptor {
-                shared: Arc::clone(&shared),
-                tls: tls.clone(),
-                handler: Arc::clone(&handler),
-            };
-            accepting.spawn(acceptor.run(listener, open.clone()));
+            if let Err(error) = listen(&mut accepting, &service, listener, &open) {
+                tracing::error!(%error, "failed to serve a listening socket");
+            }
         }
         #[cfg(feature = "http3")]
         for bound in sockets.quic {
             let local = bound.local();
-            let (shared, handler) = (Arc::clone(&shared), Arc::clone(&handler));
-            match super::quic::Acceptor::new(bound, shared, handler) {
+            match super::quic::Acceptor::new(bound, &service) {
                 Ok(acceptor) => {
                     accepting.spawn(acceptor.run(open.clone()));
                 }
@@ -76,7 +86,7 @@ pub(super) fn thread<H: Handler>(
             }
         }
         drop(open);
-        if let Some(tls) = tls.filter(|_| watch == Watch::Certificates) {
+        if let Some(tls) = service.tls.filter(|_| watch == Watch::Certificates) {
             tokio::spawn(watch_certificates(tls));
         }
         while accepting.join_next().await.is_some() {}
@@ -85,34 +95,68 @@ pub(super) fn thread<H: Handler>(
     })
 }
 
-struct Acceptor<H> {
-    shared: Arc<Shared>,
-    handler: Arc<H>,
-    tls: Option<TlsReloader>,
+fn listen<H: Handler>(
+    accepting: &mut JoinSet<()>,
+    service: &Service<H>,
+    listener: Listener,
+    open: &mpsc::Sender<()>,
+) -> io::Result<()> {
+    let Listener { socket, ownership } = listener;
+    let (service, open) = (service.clone(), open.clone());
+    match socket {
+        Socket::Tcp(listener) => {
+            let listener = TcpListener::from_std(listener)?;
+            accepting.spawn(service.accept_from(listener, ownership, open));
+        }
+        Socket::Unix(listener) => {
+            let listener = UnixListener::from_std(listener)?;
+            let service = Service {
+                tls: None,
+                ..service
+            };
+            accepting.spawn(service.accept_from(listener, ownership, open));
+        }
+    }
+    Ok(())
 }
 
-impl<H: Handler> Acceptor<H> {
-    async fn run(self, listener: TcpListener, open: mpsc::Sender<()>) {
-        let mut draining = std::pin::pin!(self.shared.drain.reached(Stage::Draining));
+impl<H: Handler> Service<H> {
+    async fn accept_from<L: Accept>(
+        self,
+        listener: L,
+        ownership: Ownership,
+        open: mpsc::Sender<()>,
+    ) {
+        let drain = &self.admission.shared.drain;
+        let mut draining = std::pin::pin!(drain.reached(Stage::Draining));
         loop {
             tokio::select! {
                 biased;
                 () = draining.as_mut() => break,
-                accepted = listener.accept() => self.take(accepted, &open).await,
+                accepted = listener.accept() => self.take::<L>(accepted, &open).await,
             }
         }
-        refuse_new(&listener);
+        match &ownership {
+            Ownership::Port => listener.refuse_new(),
+            Ownership::Path(path) => path.remove(),
+            // Who waits there is for the next one to serve.
+            Ownership::Inherited => return,
+        }
         while let Ok(accepted) = timeout(BACKLOG_QUIET, listener.accept()).await {
-            if self.shared.drain.stage() == Stage::Aborting {
+            if drain.stage() == Stage::Aborting {
                 return;
             }
-            self.take(accepted, &open).await;
+            self.take::<L>(accepted, &open).await;
         }
     }
 
-    async fn take(&self, accepted: io::Result<(TcpStream, SocketAddr)>, open: &mpsc::Sender<()>) {
+    async fn take<L: Accept>(
+        &self,
+        accepted: io::Result<(L::Stream, Option<SocketAddr>)>,
+        open: &mpsc::Sender<()>,
+    ) {
         match accepted {
-            Ok((stream, peer)) => self.serve(stream, peer, open.clone()),
+            Ok((stream, peer)) => self.serve::<L>(stream, peer, open.clone()),
             // The client's doing, and over with.
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
@@ -122,39 +166,39 @@ impl<H: Handler> Acceptor<H> {
         }
     }
 
-    fn serve(&self, stream: TcpStream, peer: SocketAddr, open: mpsc::Sender<()>) {
+    /// `peer` is missing where connections have no addresses.
+    fn serve<L: Accept>(
+        &self,
+        stream: L::Stream,
+        peer: Option<SocketAddr>,
+        open: mpsc::Sender<()>,
+    ) {
         let accepted = Instant::now();
-        let Some(slot) = ConnectionSlot::take(&self.shared) else {
-            self.shared.metrics.closed(Closed::ConnectionsMax);
+        let Some(place) = self.admission.admit(peer.map(|peer| peer.ip())) else {
             if self.tls.is_none() {
                 // As far as the empty socket takes it; there is no place to wait for more.
-                let _ = stream.try_write(&message(StatusCode::SERVICE_UNAVAILABLE));
+                L::turn_away(&stream, &message(StatusCode::SERVICE_UNAVAILABLE));
             }
             return;
         };
         // Fails only on a connection that is already gone.
-        let Ok(local) = stream.local_addr() else {
+        let Ok(local) = L::local(&stream) else {
             return;
         };
-        let _ = stream.set_nodelay(true);
         let info = ConnectionInfo {
-            peer,
+            peer: peer.unwrap_or(LOCAL),
             local,
             tls: self.tls.is_some(),
         };
-        let state = Arc::new(ConnectionState::new(
-            Arc::clone(&self.shared),
-            info,
-            accepted,
-        ));
+        let shared = Arc::clone(&self.admission.shared);
         let connected = Connected {
-            state,
+            state: Arc::new(ConnectionState::new(shared, info, accepted)),
             handler: Arc::clone(&self.handler),
         };
         let tls = self.tls.as_ref().map(|tls| tls.tcp().into());
         tokio::spawn(async move {
-            connection::run(stream, tls, connected, accepted).await;
-            drop((slot, open));
+            L::converse(stream, tls, connected, accepted).await;
+            drop((place, open));
         });
     }
 }

@@ -45,16 +45,30 @@ pub(super) async fn run<H: Handler>(
 ) {
     let state = Arc::clone(&connected.state);
     let ended = match tls {
-        Some(acceptor) => run_tls(stream, acceptor, connected, accepted).await,
-        None => run_plain(stream, connected, accepted).await,
+        Some(acceptor) => converse_tls(stream, acceptor, connected, accepted).await,
+        None => converse_plain(stream, connected, accepted).await,
     };
+    note_end(&state, ended);
+}
+
+/// Serves one accepted connection in plain text.
+pub(super) async fn run_plain<I, H>(stream: I, connected: Connected<H>, accepted: Instant)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Handler,
+{
+    let state = Arc::clone(&connected.state);
+    note_end(&state, converse_plain(stream, connected, accepted).await);
+}
+
+fn note_end(state: &ConnectionState, ended: Result<(), Closed>) {
     if let Err(reason) = ended {
         state.shared.metrics.closed(reason);
         tracing::debug!(peer = %state.info.peer, ?reason, "closed a connection");
     }
 }
 
-async fn run_tls<H: Handler>(
+async fn converse_tls<H: Handler>(
     stream: TcpStream,
     acceptor: TlsAcceptor,
     connected: Connected<H>,
@@ -69,11 +83,15 @@ async fn run_tls<H: Handler>(
     speak(stream, Bytes::new(), protocol, connected).await
 }
 
-async fn run_plain<H: Handler>(
-    mut stream: TcpStream,
+async fn converse_plain<I, H>(
+    mut stream: I,
     connected: Connected<H>,
     accepted: Instant,
-) -> Result<(), Closed> {
+) -> Result<(), Closed>
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Handler,
+{
     if !connected.state.shared.config.http2 {
         return speak(stream, Bytes::new(), Protocol::Http1, connected).await;
     }
@@ -107,7 +125,7 @@ enum Protocol {
 }
 
 /// Reads until it is clear which protocol the client speaks; returns what was read.
-async fn tell_protocol(stream: &mut TcpStream) -> io::Result<(Bytes, Protocol)> {
+async fn tell_protocol(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<(Bytes, Protocol)> {
     let mut read = BytesMut::with_capacity(FIRST_READ_BYTES);
     loop {
         if stream.read_buf(&mut read).await? == 0 {

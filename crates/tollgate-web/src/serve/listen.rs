@@ -4,17 +4,18 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsFd;
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Type};
 
 use super::ServerError;
+use super::listener::{Listener, Ownership, Socket};
 
 const BACKLOG: i32 = 4096;
 
-type Listeners = (Vec<Vec<TcpListener>>, Vec<SocketAddr>);
+type Listeners = (Vec<Vec<Listener>>, Vec<SocketAddr>);
 
 /// Binds every address once a thread; the first result is indexed by thread.
 pub(super) fn bind(addresses: &[SocketAddr], threads: usize) -> Result<Listeners, ServerError> {
-    let mut by_thread: Vec<Vec<TcpListener>> = (0..threads).map(|_| Vec::new()).collect();
+    let mut by_thread: Vec<Vec<Listener>> = (0..threads).map(|_| Vec::new()).collect();
     let mut local_addrs = Vec::with_capacity(addresses.len());
     for &address in addresses {
         let failed = |cause| ServerError::Listen { address, cause };
@@ -22,7 +23,10 @@ pub(super) fn bind(addresses: &[SocketAddr], threads: usize) -> Result<Listeners
         for listeners in &mut by_thread {
             let listener = listen(bound).map_err(failed)?;
             bound = listener.local_addr().map_err(failed)?;
-            listeners.push(listener);
+            listeners.push(Listener {
+                socket: Socket::Tcp(listener),
+                ownership: Ownership::Port,
+            });
         }
         local_addrs.push(bound);
     }
@@ -45,8 +49,8 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-fn socket(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(
+fn socket(address: SocketAddr) -> io::Result<socket2::Socket> {
+    let socket = socket2::Socket::new(
         Domain::for_address(address),
         Type::STREAM,
         Some(Protocol::TCP),

@@ -1,20 +1,26 @@
 //! The server: sockets, threads, connections and requests under their bounds.
 
 mod accept;
+mod admission;
 mod connection;
 mod drain;
 mod early_error;
 mod frames;
 mod listen;
+mod listener;
 #[cfg(feature = "http3")]
 mod quic;
 mod request;
 mod state;
 mod stream;
+#[cfg(feature = "systemd")]
+mod systemd;
 mod tracked_body;
+mod unix;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
@@ -23,7 +29,10 @@ use tokio::sync::oneshot;
 use crate::config::ConfigError;
 use crate::tls::TlsError;
 use crate::{Handler, HttpMetrics, ServerConfig, TlsReloader};
+use accept::Service;
+use admission::Admission;
 use drain::Stage;
+use listener::{Listener, Ownership, Socket};
 use state::Shared;
 
 #[cfg(feature = "http3")]
@@ -45,6 +54,18 @@ pub enum ServerError {
         /// What the system said.
         cause: io::Error,
     },
+    /// A Unix socket cannot be listened on.
+    #[error("failed to listen on `{}`: {cause}", path.display())]
+    Unix {
+        /// Where it was to be.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// What systemd handed over is not as it should be.
+    #[cfg(feature = "systemd")]
+    #[error("failed to take over listening sockets: {0}")]
+    Inherited(#[source] io::Error),
     /// Certificate or key cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -65,7 +86,7 @@ pub struct Server {
     shared: Arc<Shared>,
     tls: Option<TlsReloader>,
     /// For each thread one socket an address.
-    listeners: Vec<Vec<TcpListener>>,
+    listeners: Vec<Vec<Listener>>,
     local_addrs: Vec<SocketAddr>,
     /// For each thread one socket an address, or none.
     #[cfg(feature = "http3")]
@@ -116,6 +137,61 @@ impl Server {
             .collect()
     }
 
+    /// Listens at a path too, in plain text, with these permissions (`0o660`, say). A socket that
+    /// nobody serves any more is replaced; ours goes when the server ends.
+    ///
+    /// Peers there have no address: they appear as 127.0.0.1, and are trusted as proxies if that
+    /// is. The cap of connections an address does not count them.
+    ///
+    /// # Errors
+    /// When somebody serves at this path, or something else than a socket stands there. The other
+    /// listeners are not affected.
+    pub fn listen_unix(&mut self, path: impl AsRef<Path>, mode: u32) -> Result<(), ServerError> {
+        let path = path.as_ref();
+        let failed = |cause| ServerError::Unix {
+            path: path.to_owned(),
+            cause,
+        };
+        let (listener, file) = unix::listen(path, mode).map_err(failed)?;
+        let ownership = Ownership::Path(Arc::new(file));
+        self.share(&Socket::Unix(listener), &ownership)
+            .map_err(failed)
+    }
+
+    /// Takes over the listening sockets that systemd (or whoever speaks like it) has opened for
+    /// this process, TCP and Unix, and returns their number. TCP ones speak TLS if that is
+    /// configured, but no HTTP/3.
+    ///
+    /// At the end they are left as they are: who connects meanwhile waits for the next process.
+    /// To be called once, before the process starts others.
+    ///
+    /// # Errors
+    /// When one of them is of another kind. The other listeners are not affected.
+    #[cfg(feature = "systemd")]
+    pub fn listen_inherited(&mut self) -> Result<usize, ServerError> {
+        let sockets = systemd::inherited().map_err(ServerError::Inherited)?;
+        for socket in &sockets {
+            if let Socket::Tcp(listener) = socket {
+                let local = listener.local_addr().map_err(ServerError::Inherited)?;
+                self.local_addrs.push(local);
+            }
+            self.share(socket, &Ownership::Inherited)
+                .map_err(ServerError::Inherited)?;
+        }
+        Ok(sockets.len())
+    }
+
+    /// Every thread takes from a socket that there is but once.
+    fn share(&mut self, socket: &Socket, ownership: &Ownership) -> io::Result<()> {
+        for listeners in &mut self.listeners {
+            listeners.push(Listener {
+                socket: socket.try_clone()?,
+                ownership: ownership.clone(),
+            });
+        }
+        Ok(())
+    }
+
     /// The addresses listened on, in the order given.
     #[must_use]
     pub fn local_addrs(&self) -> &[SocketAddr] {
@@ -145,7 +221,11 @@ impl Server {
         handler: H,
         shutdown: impl Future<Output = ()>,
     ) -> Result<Drained, ServerError> {
-        let handler = Arc::new(handler);
+        let service = Service {
+            admission: Admission::new(Arc::clone(&self.shared)),
+            handler: Arc::new(handler),
+            tls: self.tls,
+        };
         let mut threads = Vec::with_capacity(self.listeners.len());
         #[cfg(feature = "http3")]
         let mut quic = self.quic.into_iter();
@@ -155,16 +235,13 @@ impl Server {
                 #[cfg(feature = "http3")]
                 quic: quic.next().unwrap_or_default(),
             };
-            let (shared, handler) = (Arc::clone(&self.shared), Arc::clone(&handler));
+            let service = service.clone();
             // One thread watches the files for all.
             let watch = match index {
                 0 => accept::Watch::Certificates,
                 _ => accept::Watch::Nothing,
             };
-            let tls = self.tls.clone();
-            let started = spawn(index, move || {
-                accept::thread(shared, handler, sockets, tls, watch)
-            });
+            let started = spawn(index, move || accept::thread(service, sockets, watch));
             match started {
                 Ok(done) => threads.push(done),
                 Err(cause) => {

@@ -14,6 +14,9 @@ mod configuration;
 mod drain;
 mod health;
 mod http2;
+#[cfg(feature = "http3")]
+mod http3;
+mod listeners;
 #[cfg(feature = "layers")]
 mod layers;
 mod memory;

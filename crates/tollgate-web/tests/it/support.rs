@@ -116,10 +116,15 @@ pub(crate) struct TestServer {
 
 impl TestServer {
     pub(crate) fn start(config: ServerConfig) -> Self {
+        Self::prepared(config, |_| {})
+    }
+
+    /// A server with more listeners than one.
+    pub(crate) fn prepared(config: ServerConfig, prepare: impl FnOnce(&mut Server)) -> Self {
         let registry = Registry::new();
         let metrics = HttpMetrics::register(&registry, &[]).unwrap();
-        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        let server = Server::bind(config, &[any], metrics).unwrap();
+        let mut server = bind(&config, &metrics);
+        prepare(&mut server);
         let address = server.local_addr().unwrap();
         let tls = server.tls_reloader();
         let handler = Arc::new(Paths::default());
@@ -182,6 +187,19 @@ impl TestServer {
 impl Drop for TestServer {
     fn drop(&mut self) {
         self.begin_stop();
+    }
+}
+
+/// On a free port; with HTTP/3, on one that is free on UDP too.
+fn bind(config: &ServerConfig, metrics: &HttpMetrics) -> Server {
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    loop {
+        let server = Server::bind(config.clone(), &[any], metrics.clone()).unwrap();
+        #[cfg(feature = "http3")]
+        if config.http3 && server.http3_addrs().is_empty() {
+            continue;
+        }
+        return server;
     }
 }
 

@@ -30,9 +30,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::accept::Service;
 use super::drain::Stage;
-use super::state::{ConnectionSlot, Shared};
-use crate::http_metrics::Closed;
 use crate::tls::TlsError;
 use crate::{Handler, ServerConfig, TlsConfig, TlsReloader};
 
@@ -238,8 +237,7 @@ fn socket(address: SocketAddr, sharing: Sharing) -> io::Result<UdpSocket> {
 
 /// One endpoint: a socket and the connections on it.
 pub(super) struct Acceptor<H> {
-    pub(super) shared: Arc<Shared>,
-    pub(super) handler: Arc<H>,
+    service: Service<H>,
     endpoint: Endpoint,
     local: SocketAddr,
     settings: Arc<Settings>,
@@ -257,7 +255,7 @@ impl Drop for Handshake {
 
 impl<H: Handler> Acceptor<H> {
     /// Needs the runtime of its thread around it.
-    pub(super) fn new(bound: Bound, shared: Arc<Shared>, handler: Arc<H>) -> io::Result<Self> {
+    pub(super) fn new(bound: Bound, service: &Service<H>) -> io::Result<Self> {
         let Bound {
             socket,
             local,
@@ -270,8 +268,7 @@ impl<H: Handler> Acceptor<H> {
         let endpoint = Endpoint::new(config, server, socket, Arc::new(TokioRuntime))?;
         settings.alt_svc.offer(local.port());
         Ok(Self {
-            shared,
-            handler,
+            service: service.clone(),
             endpoint,
             local,
             settings,
@@ -281,8 +278,9 @@ impl<H: Handler> Acceptor<H> {
 
     /// Takes connections until the server drains, and waits for them to end.
     pub(super) async fn run(self, open: mpsc::Sender<()>) {
+        let drain = &self.service.admission.shared.drain;
         let (all_open, mut all_ended) = mpsc::channel::<()>(1);
-        let mut draining = std::pin::pin!(self.shared.drain.reached(Stage::Draining));
+        let mut draining = std::pin::pin!(drain.reached(Stage::Draining));
         loop {
             tokio::select! {
                 biased;
@@ -315,8 +313,8 @@ impl<H: Handler> Acceptor<H> {
             let _ = incoming.retry();
             return;
         }
-        let Some(slot) = ConnectionSlot::take(&self.shared) else {
-            self.shared.metrics.closed(Closed::ConnectionsMax);
+        let peer = incoming.remote_address().ip();
+        let Some(place) = self.service.admission.admit(Some(peer)) else {
             incoming.refuse();
             return;
         };
@@ -324,15 +322,15 @@ impl<H: Handler> Acceptor<H> {
         let arrived = Arrived {
             incoming,
             server: self.settings.server(),
-            shared: Arc::clone(&self.shared),
-            handler: Arc::clone(&self.handler),
+            shared: Arc::clone(&self.service.admission.shared),
+            handler: Arc::clone(&self.service.handler),
             local: self.local,
             early_data: self.settings.early_data,
             handshake: Handshake(Arc::clone(&self.handshakes)),
         };
         tokio::spawn(async move {
             run(arrived).await;
-            drop((slot, open));
+            drop((place, open));
         });
     }
 }
