@@ -14,4 +14,5 @@ mod openapi;
 mod overload;
 mod rate_limit;
 mod service;
+mod smuggling;
 mod well_known;
