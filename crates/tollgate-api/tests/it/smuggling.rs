@@ -4,6 +4,7 @@
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
+    time::Duration,
 };
 
 use crate::service::{Service, basic};
@@ -15,6 +16,9 @@ const FORM: &str = "grant_type=client_credentials";
 fn answers(service: &Service, request: &str) -> String {
     let mut stream = TcpStream::connect(service.address).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
+    // Ends a hang, where the server goes on listening and should not.
+    let hang = Duration::from_secs(10);
+    stream.set_read_timeout(Some(hang)).unwrap();
     let mut answers = String::new();
     // Closing with bytes unread may end in a reset; what was answered before it counts.
     let _ = stream.read_to_string(&mut answers);
