@@ -203,11 +203,11 @@ where
         let mut hint = self.body.size_hint();
         if let Some(Ok(frame)) = &self.first {
             let taken = frame.data_ref().map_or(0, Bytes::len) as u64;
-            let upper = hint.upper();
-            hint.set_lower(hint.lower() + taken);
-            if let Some(upper) = upper {
-                hint.set_upper(upper + taken);
+            // The upper bound first: the lower one may never stand above it.
+            if let Some(upper) = hint.upper() {
+                hint.set_upper(upper.saturating_add(taken));
             }
+            hint.set_lower(hint.lower().saturating_add(taken));
         }
         hint
     }

@@ -92,8 +92,13 @@ fn router() -> Router {
         .route("/panic", get(panics))
         .route(
             "/stream",
-            get(|| async { axum::body::Body::new(Pieces(3)) }),
+            get(|| async { axum::body::Body::new(Pieces::unsized_of(3)) }),
         )
+        .route(
+            "/sized",
+            get(|| async { axum::body::Body::new(Pieces::sized_of(3)) }),
+        )
+        .route("/large", get(|| async { "x".repeat(100_000) }))
         .route_layer(RouteTemplates::new(ROUTES))
 }
 
@@ -101,8 +106,30 @@ async fn panics() -> &'static str {
     panic!("on purpose")
 }
 
-/// A body that comes in pieces, without a length.
-struct Pieces(u8);
+const PIECE: &[u8] = b"piece ";
+
+/// A body that comes in pieces, its length told or not.
+struct Pieces {
+    left: u8,
+    length: Length,
+}
+
+enum Length {
+    Told,
+    Untold,
+}
+
+impl Pieces {
+    fn unsized_of(left: u8) -> Self {
+        let length = Length::Untold;
+        Self { left, length }
+    }
+
+    fn sized_of(left: u8) -> Self {
+        let length = Length::Told;
+        Self { left, length }
+    }
+}
 
 impl Body for Pieces {
     type Data = Bytes;
@@ -112,10 +139,17 @@ impl Body for Pieces {
         mut self: std::pin::Pin<&mut Self>,
         _: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, StreamError>>> {
-        let left = self.0.checked_sub(1);
-        self.0 = left.unwrap_or(0);
-        let piece = http_body::Frame::data(Bytes::from_static(b"piece "));
+        let left = self.left.checked_sub(1);
+        self.left = left.unwrap_or(0);
+        let piece = http_body::Frame::data(Bytes::from_static(PIECE));
         std::task::Poll::Ready(left.map(|_| Ok(piece)))
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        match self.length {
+            Length::Told => http_body::SizeHint::with_exact(u64::from(self.left) * 6),
+            Length::Untold => http_body::SizeHint::default(),
+        }
     }
 }
 
@@ -142,9 +176,16 @@ fn an_axum_router_is_served() {
 }
 
 #[test]
-fn a_short_body_keeps_its_length_and_a_stream_has_none() {
+fn a_body_keeps_its_length_and_a_stream_has_none() {
     let running = Running::start(config(), TowerService::new(router()));
-    assert_eq!(running.get("/").header("content-length"), Some("5"));
+    let check = |path: &str, length: &str, body: &str| {
+        let answer = running.get(path);
+        assert_eq!(answer.header("content-length"), Some(length), "{path}");
+        assert_eq!(answer.text(), body, "{path}");
+    };
+    check("/", "5", "hello");
+    check("/sized", "18", "piece piece piece ");
+    check("/large", "100000", &"x".repeat(100_000));
     let stream = std::net::TcpStream::connect(running.address).unwrap();
     let mut client = Client { stream };
     client.send("GET /stream HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");

@@ -127,6 +127,7 @@ fn the_token_must_be_the_cookies() {
     check(&format!("csrf={TOKEN}"), TOKEN);
     check(&format!("x__Host-csrf={TOKEN}"), TOKEN);
     // Of two cookies one was planted.
+    check(&format!("{own}; __Host-csrf={OTHER}"), TOKEN);
     check(&format!("__Host-csrf={OTHER}; {own}"), TOKEN);
     check(&format!("__Host-csrf={}", "=".repeat(43)), &"=".repeat(43));
 }

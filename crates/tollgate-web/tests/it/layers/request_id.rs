@@ -41,13 +41,17 @@ fn a_sane_id_is_taken_over_where_that_is_wanted() {
 }
 
 #[test]
-fn the_servers_id_stands() {
+fn the_servers_id_stands_unless_the_clients_is_wanted() {
     let mut asked = request("GET", "/", &[("x-request-id", "mine")]);
     let info = info("192.0.2.1", Scheme::Http);
     let id = info.request_id().to_string();
     asked.extensions_mut().insert(info);
-    let answer = answer(RequestIds::new(), asked);
-    assert_eq!(answer.header("x-request-id"), Some(id.as_str()));
+    let check = |layer: RequestIds, id: &str| {
+        let answer = answer(layer, asked.clone());
+        assert_eq!(answer.header("x-request-id"), Some(id));
+    };
+    check(RequestIds::new(), &id);
+    check(RequestIds::accept_from_anyone(), "mine");
 }
 
 #[test]
