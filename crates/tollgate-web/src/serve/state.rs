@@ -90,6 +90,8 @@ const NEVER: u64 = 0;
 /// Happening, since a moment that nobody has looked up yet: reading the clock for each request
 /// would cost more than all else that is kept here.
 const UNSTAMPED: u64 = 1;
+/// Of an answer: begun, but nothing of it stands ready to be read.
+const UNMADE: u64 = u64::MAX;
 
 /// What a connection is doing and since when. Written by its stream and its requests, all on one
 /// thread, and read by its watch.
@@ -224,7 +226,10 @@ impl ConnectionState {
     pub(super) fn answer_waits(&self, now: Instant) -> usize {
         let since = self.shared.nanos(now);
         let mut answers = self.answers.lock();
-        if answers.iter().all(|&slot| slot == NEVER) {
+        if answers
+            .iter()
+            .all(|&slot| slot == NEVER || slot == UNMADE)
+        {
             self.answer_unwatched.store(true, Ordering::Relaxed);
         }
         let free = answers.iter().position(|&slot| slot == NEVER);
@@ -241,7 +246,17 @@ impl ConnectionState {
     /// Part of the answer was taken.
     pub(super) fn answer_moves(&self, slot: usize, now: Instant) {
         if let Some(entry) = self.answers.lock().get_mut(slot) {
+            if *entry == UNMADE {
+                self.answer_unwatched.store(true, Ordering::Relaxed);
+            }
             *entry = self.shared.nanos(now);
+        }
+    }
+
+    /// The answer waits for whoever makes it, and its reader for both.
+    pub(super) fn answer_unmade(&self, slot: usize) {
+        if let Some(entry) = self.answers.lock().get_mut(slot) {
+            *entry = UNMADE;
         }
     }
 
@@ -327,7 +342,7 @@ impl ConnectionState {
         let oldest = answers
             .iter()
             .copied()
-            .filter(|&since| since != NEVER)
+            .filter(|&since| since != NEVER && since != UNMADE)
             .min();
         oldest.map(|nanos| self.shared.moment(nanos))
     }

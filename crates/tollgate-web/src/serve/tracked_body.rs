@@ -61,14 +61,19 @@ impl Body for TrackedBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, StreamError>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
         if let Some(Track {
             state,
             answer: Some(slot),
         }) = &self.track
         {
-            state.answer_moves(*slot, Instant::now());
+            // The client is not to blame for a body that has nothing to say.
+            match frame {
+                Poll::Ready(_) => state.answer_moves(*slot, Instant::now()),
+                Poll::Pending => state.answer_unmade(*slot),
+            }
         }
-        Pin::new(&mut self.body).poll_frame(cx)
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

@@ -67,6 +67,7 @@ impl Handler for Streams {
             "/waits" => waits(signals),
             "/left" => left(signals),
             "/large" => large(signals),
+            "/quiet-then-large" => quiet_then_large(signals),
             "/until-shutdown" => produce(1, |chunks| async move {
                 chunks.send("first").await?;
                 signals.begun.notify_one();
@@ -144,6 +145,21 @@ fn large(signals: Arc<Signals>) -> ResponseBody {
             if signals.sent.fetch_add(1, Ordering::Relaxed) == 0 {
                 signals.begun.notify_one();
             }
+        }
+        Ok(())
+    })
+}
+
+/// A chunk, nothing until the gate opens, and then more than any buffer holds.
+fn quiet_then_large(signals: Arc<Signals>) -> ResponseBody {
+    let ends = Ends(Arc::clone(&signals));
+    produce(2, |chunks| async move {
+        let _ends = ends;
+        chunks.send("first").await?;
+        signals.gate.notified().await;
+        for _ in 0..CHUNKS {
+            chunks.send(vec![b'x'; CHUNK_BYTES]).await?;
+            signals.sent.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
     })
