@@ -45,10 +45,6 @@ pub struct ArenaFull;
 #[error("the request's arena is in use")]
 pub struct ArenaInUse;
 
-#[expect(
-    clippy::mut_from_ref,
-    reason = "each call returns memory that no other returns"
-)]
 impl Arena {
     /// The arena of the request with these extensions.
     ///

@@ -60,6 +60,8 @@ mod request_id;
 #[cfg(feature = "arena")]
 mod request_memory;
 mod response;
+#[cfg(all(feature = "cache", feature = "tower"))]
+pub mod response_cache;
 mod serve;
 #[cfg(feature = "stream")]
 pub mod stream;

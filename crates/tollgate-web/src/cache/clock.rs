@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+#[cfg(feature = "tower")]
+use std::time::SystemTime;
 use std::time::{Duration, Instant};
 
 /// A monotonic clock in milliseconds since its making.
@@ -38,6 +40,24 @@ impl CacheClock {
         match &self.0 {
             Source::Machine(since) => millis_of(since.elapsed()),
             Source::Manual(millis) => millis.load(Ordering::SeqCst),
+        }
+    }
+
+    /// The date, for what names one. A manual clock begins in 2001.
+    #[cfg(feature = "tower")]
+    pub(crate) fn wall(&self) -> SystemTime {
+        match &self.0 {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "HTTP speaks of dates, and the clock is what stands in for them in tests"
+            )]
+            Source::Machine(_) => SystemTime::now(),
+            Source::Manual(millis) => {
+                let millis = millis.load(Ordering::SeqCst);
+                SystemTime::UNIX_EPOCH
+                    + Duration::from_secs(1_000_000_000)
+                    + Duration::from_millis(millis)
+            }
         }
     }
 }

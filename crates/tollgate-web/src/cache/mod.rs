@@ -52,3 +52,12 @@ pub use second_level::{
 };
 pub use statistics::CacheStatistics;
 pub use tiered::Cache;
+
+// What the response cache is made of.
+#[cfg(feature = "tower")]
+pub(crate) use {
+    clock::millis_of,
+    local::{Join, Life, LocalCache, Ticket},
+    pending::{DependsOn, Outcome},
+    tags::{number as tag_number, numbers as tag_numbers},
+};

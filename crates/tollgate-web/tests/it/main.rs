@@ -28,6 +28,8 @@ mod observed;
 mod proxies;
 #[cfg(feature = "arena")]
 mod request_memory;
+#[cfg(all(feature = "cache", feature = "tower"))]
+mod response_cache;
 #[cfg(feature = "stream")]
 mod stream;
 mod support;
