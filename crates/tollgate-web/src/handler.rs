@@ -9,7 +9,7 @@ use http::{Request, Response};
 use crate::client_address::{Origin, Scheme};
 use crate::http_metrics::RouteId;
 use crate::serve::ConnectionInfo;
-use crate::{RequestBody, RequestId, ResponseBody};
+use crate::{ClientCertificate, RequestBody, RequestId, ResponseBody};
 
 /// The application behind a [`Server`](crate::Server).
 ///
@@ -40,6 +40,7 @@ pub struct RequestContext {
     pub(crate) connection: ConnectionInfo,
     pub(crate) request_id: RequestId,
     pub(crate) origin: Option<Box<Origin>>,
+    pub(crate) client_certificate: Option<ClientCertificate>,
     pub(crate) started: Instant,
     pub(crate) route: RouteId,
 }
@@ -86,6 +87,13 @@ impl RequestContext {
     #[must_use]
     pub fn local(&self) -> SocketAddr {
         self.connection.local
+    }
+
+    /// The certificate that the client showed on its TLS connection to us, vouched for by one of
+    /// the configured authorities.
+    #[must_use]
+    pub fn client_certificate(&self) -> Option<&ClientCertificate> {
+        self.client_certificate.as_ref()
     }
 
     /// When the request's head was complete.

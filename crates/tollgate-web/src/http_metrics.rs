@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 
 use crate::metrics::{
-    Buckets, Counter, CounterFamily, HistogramFamily, Level, Registry, RegistryError,
+    Buckets, Counter, CounterFamily, HistogramFamily, Level, Registry, RegistryError, Runtimes,
 };
 
 const METHODS: [&str; 8] = [
@@ -40,6 +40,7 @@ struct Families {
     connections: Level,
     panics: Counter,
     closed: CounterFamily,
+    runtimes: Runtimes,
 }
 
 /// Why the server itself ended a connection.
@@ -95,7 +96,9 @@ impl HttpMetrics {
             "Connections ended by the server, by cause.",
             &[("reason", &CLOSED)],
         )?;
+        let runtimes = Runtimes::register(registry)?;
         let families = Families {
+            runtimes,
             requests,
             durations,
             in_flight,
@@ -104,6 +107,13 @@ impl HttpMetrics {
             closed,
         };
         Ok(Self(Arc::new(families)))
+    }
+
+    /// The runtimes whose figures are told as `tokio_*`: those of the servers that have these
+    /// metrics, and others that are added.
+    #[must_use]
+    pub fn runtimes(&self) -> &Runtimes {
+        &self.0.runtimes
     }
 
     fn level(registry: &Registry, name: &str, help: &str) -> Result<Level, RegistryError> {

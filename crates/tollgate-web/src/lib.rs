@@ -30,6 +30,27 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | feature | brings |
+//! |---|---|
+//! | `tower` | any tower service as a handler |
+//! | `axum` | `tower`, extractors, metrics by axum's route templates |
+//! | `layers` | compression, CORS, CSRF, rate limits, time-outs and the like, one tower layer each |
+//! | `stream` | bodies with back-pressure, server-sent events |
+//! | `work` | a worker pool behind a bounded queue, bounded fan-out |
+//! | `arena` | memory and values that live as long as a request |
+//! | `cache`, `redis` | an application cache, its second level; with `tower` a cache of responses |
+//! | `http3` | HTTP/3 on the UDP port of the TLS listener |
+//! | `systemd` | sockets handed over by systemd |
+//! | `profiling` | CPU and heap profiles that `go tool pprof` opens; includes `jemalloc` |
+//! | `jemalloc` | [trimming memory](memory) purges jemalloc |
+//!
+//! Where a configuration is read from text, [`ServerConfig`] and [`OverloadLimits`] are read by
+//! `serde`, and a [`Preset`] gives bounds that fit together.
 
 #[cfg(feature = "arena")]
 mod arena;
@@ -39,9 +60,9 @@ pub mod cache;
 mod client_address;
 mod config;
 mod cors;
+mod duration;
 #[cfg(feature = "axum")]
 pub mod extract;
-mod duration;
 mod handler;
 mod health;
 mod http_metrics;
@@ -66,13 +87,13 @@ mod serve;
 #[cfg(feature = "stream")]
 pub mod stream;
 mod tls;
-mod unwind;
-#[cfg(feature = "work")]
-pub mod work;
 #[cfg(any(feature = "arena", feature = "cache"))]
 mod weigh;
 #[cfg(feature = "tower")]
 mod tower;
+mod unwind;
+#[cfg(feature = "work")]
+pub mod work;
 
 #[cfg(feature = "arena")]
 pub use arena::{Arena, ArenaFull, ArenaInUse};

@@ -229,6 +229,7 @@ impl RequestInfo {
                 tls: scheme == Scheme::Https,
             },
             request_id: RequestId::make(),
+            client_certificate: None,
             origin: None,
             started: Instant::now(),
             route: RouteId::OTHER,

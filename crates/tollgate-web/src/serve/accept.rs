@@ -66,6 +66,8 @@ pub(super) fn thread<H: Handler>(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    let metrics = service.admission.shared.metrics.clone();
+    let _counted = metrics.runtimes().add(runtime.handle());
     runtime.block_on(async move {
         // Each connection holds a clone; when all are dropped, the last connection has ended.
         let (open, mut all_ended) = mpsc::channel::<()>(1);
@@ -140,6 +142,7 @@ impl<H: Handler> Service<H> {
             Ownership::Port => listener.refuse_new(),
             Ownership::Path(path) => path.remove(),
             // Who waits there is for the next one to serve.
+            #[cfg(feature = "systemd")]
             Ownership::Inherited => return,
         }
         while let Ok(accepted) = timeout(BACKLOG_QUIET, listener.accept()).await {

@@ -103,7 +103,7 @@ mod tests {
 
     fn admission(config: ServerConfig) -> Admission {
         let metrics = HttpMetrics::register(&Registry::new(), &[]).unwrap();
-        Admission::new(Arc::new(Shared::new(config, metrics, None)))
+        Admission::new(Arc::new(Shared::new(config, metrics)))
     }
 
     #[test]

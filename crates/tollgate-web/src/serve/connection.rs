@@ -20,7 +20,7 @@ use super::request::{Connected, serve};
 use super::state::{ConnectionState, Verdict};
 use super::stream::WatchedStream;
 use crate::http_metrics::Closed;
-use crate::{Handler, ServerConfig};
+use crate::{ClientCertificate, Handler, ServerConfig};
 
 /// What an HTTP/2 client with prior knowledge sends first (RFC 9113 §3.4).
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -76,6 +76,11 @@ async fn converse_tls<H: Handler>(
 ) -> Result<(), Closed> {
     let handshake = opening(&connected.state, accepted, acceptor.accept(stream)).await?;
     let stream = handshake.map_err(|_| Closed::TlsHandshake)?;
+    let shown = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    if let Some(certificate) = ClientCertificate::new(shown) {
+        // Nobody else sets it.
+        let _ = connected.state.client_certificate.set(certificate);
+    }
     let protocol = match stream.get_ref().1.alpn_protocol() {
         Some(b"h2") => Protocol::Http2,
         _ => Protocol::Http1,

@@ -46,6 +46,7 @@ pub(super) enum Ownership {
     /// Ours, with a file that goes when the last of its listeners does.
     Path(Arc<UnixPath>),
     /// Whoever handed it to us keeps it open for who comes after us.
+    #[cfg(feature = "systemd")]
     Inherited,
 }
 

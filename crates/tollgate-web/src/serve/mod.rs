@@ -112,8 +112,13 @@ impl Server {
             .transpose()?;
         let (listeners, local_addrs) = listen::bind(addresses, config.thread_count())?;
         #[cfg(feature = "http3")]
-        let quic = listen_quic(&config, tls.as_ref(), &local_addrs)?;
-        let shared = Arc::new(Shared::new(config, metrics, None));
+        let alt_svc = Arc::new(quic::AltSvc::new(local_addrs.iter().copied()));
+        #[cfg(feature = "http3")]
+        let quic = listen_quic(&config, tls.as_ref(), &local_addrs, &alt_svc)?;
+        let shared = Shared::new(config, metrics);
+        #[cfg(feature = "http3")]
+        let shared = shared.offering(alt_svc);
+        let shared = Arc::new(shared);
         Ok(Self {
             shared,
             tls,
@@ -263,12 +268,12 @@ fn listen_quic(
     config: &ServerConfig,
     tls: Option<&TlsReloader>,
     addresses: &[SocketAddr],
+    alt_svc: &Arc<quic::AltSvc>,
 ) -> Result<Vec<Vec<quic::Bound>>, ServerError> {
     let Some(tls) = tls.filter(|_| config.http3) else {
         return Ok(Vec::new());
     };
-    let alt_svc = Arc::new(quic::AltSvc::new(addresses.iter().copied()));
-    let settings = quic::Settings::new(config, tls.clone(), alt_svc)?;
+    let settings = quic::Settings::new(config, tls.clone(), Arc::clone(alt_svc))?;
     Ok(quic::bind(
         addresses,
         config.thread_count(),

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use http::header::{CONNECTION, HeaderName};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 use tokio::time::{Sleep, sleep};
 
 use super::state::{ConnectionState, Shared};
 use super::tracked_body::TrackedBody;
-use crate::body::Arrival;
+use crate::body::{Arrival, Source};
 use crate::http_metrics::{RouteId, method_position};
 use crate::{Handler, RequestBody, RequestContext, RequestId, ResponseBody, error_response};
 
@@ -34,12 +34,13 @@ pub(super) struct Connected<H> {
 /// shares it, since its requests are tasks of their own.
 pub(super) async fn serve<H: Handler>(
     connected: impl Deref<Target = Connected<H>>,
-    request: Request<Incoming>,
+    request: Request<impl Into<Source>>,
 ) -> Result<Response<TrackedBody>, Infallible> {
     let state = &connected.state;
     let shared: &Shared = &state.shared;
     let method = method_position(request.method());
-    let http1 = request.version() < Version::HTTP_2;
+    let version = request.version();
+    let http1 = version < Version::HTTP_2;
     let begun = Begun::new(state);
     let mut context = context(state, request.headers());
     let config = &shared.config;
@@ -63,6 +64,13 @@ pub(super) async fn serve<H: Handler>(
     if http1 && (state.is_draining() || arrival.is_some_and(|body| !body.is_complete())) {
         headers.insert(CONNECTION, CLOSE);
     }
+    #[cfg(feature = "http3")]
+    if state.info.tls
+        && version < Version::HTTP_3
+        && let Some(offer) = shared.alt_svc.on(state.info.local.port())
+    {
+        headers.insert(http::header::ALT_SVC, offer.clone());
+    }
     let now = Instant::now();
     let took = now.saturating_duration_since(context.started);
     shared
@@ -84,6 +92,7 @@ fn context(state: &ConnectionState, headers: &HeaderMap) -> RequestContext {
             .and_then(|id| RequestId::parse(id.as_bytes()))
             .unwrap_or_else(RequestId::make),
         origin,
+        client_certificate: state.client_certificate.get().cloned(),
         started: Instant::now(),
         route: RouteId::OTHER,
     }

@@ -1,15 +1,13 @@
 //! What a server and each of its connections know about themselves; no I/O.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use rustls::ServerConfig as RustlsConfig;
-
 use super::drain::{Drain, Stage};
 use crate::http_metrics::Closed;
-use crate::{HttpMetrics, ServerConfig};
+use crate::{ClientCertificate, HttpMetrics, ServerConfig};
 
 /// How long after our last byte a client may go on sending before the socket is closed: closing at
 /// once would reset the connection and could destroy the answer on its way.
@@ -19,7 +17,9 @@ const LINGER: Duration = Duration::from_secs(1);
 pub(crate) struct Shared {
     pub(super) config: ServerConfig,
     pub(super) metrics: HttpMetrics,
-    pub(super) rustls: Option<Arc<RustlsConfig>>,
+    /// Where HTTP/3 is spoken.
+    #[cfg(feature = "http3")]
+    pub(super) alt_svc: Arc<super::quic::AltSvc>,
     pub(super) drain: Drain,
     /// The origin of all moments kept as numbers.
     epoch: Instant,
@@ -27,20 +27,23 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(
-        config: ServerConfig,
-        metrics: HttpMetrics,
-        rustls: Option<Arc<RustlsConfig>>,
-    ) -> Self {
+    pub(super) fn new(config: ServerConfig, metrics: HttpMetrics) -> Self {
         let (epoch, connections) = (Instant::now(), AtomicUsize::new(0));
         Self {
             config,
             metrics,
-            rustls,
+            #[cfg(feature = "http3")]
+            alt_svc: Arc::default(),
             drain: Drain::new(),
             epoch,
             connections,
         }
+    }
+
+    /// Tells clients where HTTP/3 is spoken.
+    #[cfg(feature = "http3")]
+    pub(super) fn offering(self, alt_svc: Arc<super::quic::AltSvc>) -> Self {
+        Self { alt_svc, ..self }
     }
 
     pub(super) fn connections_open(&self) -> usize {
@@ -98,6 +101,8 @@ const UNMADE: u64 = u64::MAX;
 pub(crate) struct ConnectionState {
     pub(super) shared: Arc<Shared>,
     pub(super) info: ConnectionInfo,
+    /// What the client showed in its handshake.
+    pub(super) client_certificate: OnceLock<ClientCertificate>,
     http2: AtomicBool,
     requests: AtomicU32,
     head_since: AtomicU64,
@@ -131,6 +136,7 @@ impl ConnectionState {
         Self {
             shared,
             info,
+            client_certificate: OnceLock::new(),
             http2: AtomicBool::new(false),
             requests: AtomicU32::new(0),
             head_since: AtomicU64::new(accepted),
@@ -226,10 +232,7 @@ impl ConnectionState {
     pub(super) fn answer_waits(&self, now: Instant) -> usize {
         let since = self.shared.nanos(now);
         let mut answers = self.answers.lock();
-        if answers
-            .iter()
-            .all(|&slot| slot == NEVER || slot == UNMADE)
-        {
+        if answers.iter().all(|&slot| slot == NEVER || slot == UNMADE) {
             self.answer_unwatched.store(true, Ordering::Relaxed);
         }
         let free = answers.iter().position(|&slot| slot == NEVER);

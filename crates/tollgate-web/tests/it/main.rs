@@ -16,9 +16,9 @@ mod health;
 mod http2;
 #[cfg(feature = "http3")]
 mod http3;
-mod listeners;
 #[cfg(feature = "layers")]
 mod layers;
+mod listeners;
 mod memory;
 #[cfg(feature = "profiling")]
 mod profiling;

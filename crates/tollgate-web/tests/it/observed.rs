@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use tollgate_web::ServerConfig;
 use tollgate_web::metrics::{Buckets, Registry, Runtimes};
+
+use crate::support::{TestServer, config};
 
 #[test]
 fn quantiles_lie_where_the_observations_do() {
@@ -91,4 +94,17 @@ fn runtimes_are_summed_while_they_run() {
     assert_eq!(value("tokio_workers"), 0.0);
     assert_eq!(value("tokio_worker_parks_total"), parks);
     assert_eq!(value("tokio_worker_busy_seconds_total"), busy);
+}
+
+#[test]
+fn a_server_tells_of_its_runtimes() {
+    let server = TestServer::start(ServerConfig {
+        threads: 2,
+        ..config()
+    });
+    server.wait_for_metric("tokio_workers 2");
+    assert_eq!(server.connect().get("/hello").status, 200);
+    let registry = server.registry.clone();
+    server.join();
+    assert!(registry.render().contains("tokio_workers 0\n"));
 }

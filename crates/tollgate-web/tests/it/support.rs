@@ -120,6 +120,7 @@ impl TestServer {
     }
 
     /// A server with more listeners than one.
+    #[expect(clippy::needless_pass_by_value, reason = "made for this one server")]
     pub(crate) fn prepared(config: ServerConfig, prepare: impl FnOnce(&mut Server)) -> Self {
         let registry = Registry::new();
         let metrics = HttpMetrics::register(&registry, &[]).unwrap();

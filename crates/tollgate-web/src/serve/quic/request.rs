@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
 use tokio::time::timeout;
 
-use super::super::request::Connected;
+use super::super::request::{Connected, serve};
 use super::body::{QuicBody, told_length};
 use super::date;
 use super::transport::{Note, Receiving, Sending, Transport};
@@ -115,23 +115,6 @@ async fn handle<H: Handler>(
         }
     };
     response
-}
-
-/// TEMP
-async fn serve<H: Handler>(
-    connected: Arc<Connected<H>>,
-    request: Request<QuicBody>,
-) -> Result<Response<ResponseBody>, std::convert::Infallible> {
-    let config = &connected.state.shared.config;
-    let mut context = RequestContext {
-        connection: connected.state.info,
-        request_id: crate::RequestId::make(),
-        origin: None,
-        started: std::time::Instant::now(),
-        route: crate::RouteId::OTHER,
-    };
-    let request = request.map(|b| RequestBody::new(b, config.body_bytes_max, config.read_timeout));
-    Ok(connected.handler.handle(request, &mut context).await)
 }
 
 /// Whether it does no harm if somebody who listened sends the request again (RFC 8470 §3): it
