@@ -209,8 +209,8 @@ fn start(config: &EmbeddedConfig, directory: &Path) -> Result<(Database, Keyspac
         let database = Database::builder(directory)
             .cache_size(block_cache_bytes(config))
             .max_cached_files(Some(256))
-            // One may write out recent writes while the other compacts.
-            .worker_threads(2)
+            // Of several, the first does not compact, and spins as long as the others do.
+            .worker_threads(1)
             .journal_compression(fjall::CompressionType::None)
             .manual_journal_persist(true)
             .max_journaling_size(64 << 20)
