@@ -37,6 +37,12 @@ pub(super) const KEYS: &[Key] = &[
         "HTTP/2 by ALPN over TLS, with prior knowledge on plain text",
     ),
     Key::new(
+        "server.http3",
+        Kind::Bool,
+        "false",
+        "HTTP/3 too, on the UDP port of the same number; needs TLS",
+    ),
+    Key::new(
         "server.connections_max",
         Kind::Integer {
             min: 1,
@@ -119,6 +125,7 @@ pub(crate) struct Server {
     pub(crate) listen: SocketAddr,
     pub(crate) tls: Option<Tls>,
     pub(crate) http2: bool,
+    pub(crate) http3: bool,
     pub(crate) connections_max: usize,
     pub(crate) timeouts: Timeouts,
     pub(crate) header_bytes_max: usize,
@@ -147,9 +154,11 @@ pub(crate) struct Timeouts {
 
 impl Server {
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let tls = tls(reader);
         Self {
             listen: reader.address("server.listen"),
-            tls: tls(reader),
+            http3: http3(reader, tls.as_ref()),
+            tls,
             http2: reader.bool("server.http2"),
             connections_max: reader.size("server.connections_max"),
             timeouts: Timeouts {
@@ -166,6 +175,16 @@ impl Server {
             trusted_proxies: reader.networks("server.trusted_proxies"),
         }
     }
+}
+
+/// There is no QUIC in plain text.
+fn http3(reader: &mut Reader<'_>, tls: Option<&Tls>) -> bool {
+    let wanted = reader.bool("server.http3");
+    if wanted && tls.is_none() {
+        let what = "it is true without server.tls_cert and server.tls_key".to_owned();
+        reader.refuse("server.http3", what, "true only with both, or false");
+    }
+    wanted
 }
 
 /// Half a pair is refused: the operator who set it believes that TLS is on.

@@ -100,7 +100,7 @@ pub(super) fn public_server(config: &Config) -> ServerConfig {
         header_bytes_max: server.header_bytes_max,
         body_bytes_max: server.body_bytes_max,
         http2: server.http2,
-        http3: false,
+        http3: server.http3,
         threads: server.threads,
         trusted_proxies: TrustedProxies::new(server.trusted_proxies.clone()),
         tls: server

@@ -58,6 +58,7 @@ server = 1 | 1 | server | a section, not 1 | listen
 [server] ↵ trusted_proxies = ["10.0.0.0/33"] | 2 | server.trusted_proxies | 10.0.0.0/33 | 10.0.0.0/8
 [server] ↵ trusted_proxies = "10.0.0.0/8" | 2 | server.trusted_proxies | not a list | list
 [server] ↵ tls_cert = "a.pem" | 2 | server.tls_cert | without server.tls_key | both
+[server] ↵ http3 = true | 2 | server.http3 | without server.tls_cert | true only with both
 [server] ↵ tls_key = "a.pem" | 2 | server.tls_key | without server.tls_cert | both
 [store] ↵ kind = "postgres" | 2 | store.kind | "postgres" is unknown | "embedded"
 [store.embedded] ↵ path = "" | 2 | store.embedded.path | empty | directory
@@ -95,7 +96,6 @@ fn broken_values_are_refused_with_key_line_and_what_is_allowed() {
 #[test]
 fn keys_that_are_not_built_are_unknown() {
     for (section, key) in [
-        ("server", "http3 = true"),
         ("cache", "shared_url = \"\""),
         ("rate_limit", "redis_url = \"\""),
         ("rate_limit", "lease = 10"),

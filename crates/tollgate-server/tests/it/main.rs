@@ -18,6 +18,7 @@ mod deploy;
 mod dev;
 mod effects;
 mod files;
+mod http3;
 mod keys;
 mod lifecycle;
 mod logs;

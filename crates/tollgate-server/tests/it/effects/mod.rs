@@ -67,6 +67,11 @@ const EFFECTS: &[(&str, &str, &str)] = &[
         "http2_is_spoken_unless_switched_off",
     ),
     (
+        "server.http3",
+        "http3.rs",
+        "http3_is_spoken_beside_tls_when_switched_on",
+    ),
+    (
         "server.connections_max",
         "effects/bounds.rs",
         "one_connection_too_many_is_refused",
