@@ -351,7 +351,7 @@ mod tests {
             .worker_threads(2)
             .build()
             .unwrap();
-        let (to_writer, queue) = std::sync::mpsc::channel::<Reply<usize>>();
+        let (to_writer, queue) = std::sync::mpsc::sync_channel::<Reply<usize>>(64);
         let writer = thread::spawn(move || {
             while let Ok(first) = queue.recv() {
                 let mut wakes = Wakes::default();
