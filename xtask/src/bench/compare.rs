@@ -100,7 +100,7 @@ impl Programs {
         let directory = target().join("compare");
         run::run(
             cargo()
-                .args(["build", "--release", "--locked", "--target-dir"])
+                .args(["build", "--release", "--target-dir"])
                 .arg(&directory)
                 .current_dir(sources()),
         )?;
