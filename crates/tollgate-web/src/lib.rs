@@ -74,9 +74,9 @@ mod overload;
 mod preset;
 #[cfg(feature = "profiling")]
 pub mod profiling;
+mod redirect;
 #[cfg(feature = "arena")]
 mod request_cache;
-mod redirect;
 mod request_id;
 #[cfg(feature = "arena")]
 mod request_memory;
@@ -87,14 +87,16 @@ mod serve;
 #[cfg(feature = "stream")]
 pub mod stream;
 mod tls;
-#[cfg(any(feature = "arena", feature = "cache"))]
-mod weigh;
 #[cfg(feature = "tower")]
 mod tower;
 mod unwind;
+#[cfg(any(feature = "arena", feature = "cache"))]
+mod weigh;
 #[cfg(feature = "work")]
 pub mod work;
 
+#[cfg(feature = "tower")]
+pub use self::tower::{RequestInfo, TowerService};
 #[cfg(feature = "arena")]
 pub use arena::{Arena, ArenaFull, ArenaInUse};
 pub use body::{BodyError, RequestBody};
@@ -111,16 +113,14 @@ pub use health::{
 pub use http_metrics::{HttpMetrics, RouteId};
 pub use overload::{Overload, OverloadLimits, Permit, Rejection};
 pub use preset::{Preset, UnknownPreset};
+pub use redirect::{HostError, HttpsRedirect};
 #[cfg(feature = "arena")]
 pub use request_cache::RequestCache;
-pub use redirect::{HostError, HttpsRedirect};
 pub use request_id::RequestId;
 #[cfg(feature = "arena")]
 pub use request_memory::RequestMemoryLimits;
 pub use response::{ResponseBody, StreamError, error_response};
 pub use serve::{Drained, Server, ServerError};
 pub use tls::{ClientCertificate, TlsError, TlsReloader};
-#[cfg(feature = "tower")]
-pub use self::tower::{RequestInfo, TowerService};
 #[cfg(any(feature = "arena", feature = "cache"))]
 pub use weigh::Weigh;

@@ -46,7 +46,10 @@ mod tests {
             assert_eq!(found.len(), findings, "{text}: {found:?}");
         };
         check("[there](there.md), [part](there.md#part)", 0);
-        check("[type](crate::Verifier), [method](crate::Verifier::verify)", 0);
+        check(
+            "[type](crate::Verifier), [method](crate::Verifier::verify)",
+            0,
+        );
         check("[gone](gone.md)", 1);
         check("[web](https://example.com/x), [here](#here)", 0);
         check("[there](there.md) and [gone](../gone.md)", 1);

@@ -20,11 +20,11 @@ mod http3;
 mod layers;
 mod listeners;
 mod memory;
-#[cfg(feature = "profiling")]
-mod profiling;
+mod observed;
 #[cfg(feature = "redis")]
 mod peer;
-mod observed;
+#[cfg(feature = "profiling")]
+mod profiling;
 mod proxies;
 #[cfg(feature = "arena")]
 mod request_memory;
