@@ -21,11 +21,10 @@ impl KeyRing {
             KeyError::Weak(_) => Some(kid),
             _ => None,
         });
-        Self {
-            set,
-            weak: weak.collect(),
-            ..Self::default()
-        }
+        let mut ring = Self::from_keys([]);
+        ring.set = set;
+        ring.weak = weak.collect();
+        ring
     }
 
     pub(crate) fn from_keys(keys: impl IntoIterator<Item = VerifyingKey>) -> Self {

@@ -57,4 +57,39 @@ mod tests {
             check(key, &document::literal(literal)).expect(name);
         }
     }
+
+    /// What a table of the serving layer's presets changes of its defaults.
+    fn changes(preset: &impl serde::Serialize, default: &impl serde::Serialize) -> toml::Table {
+        let [preset, default] = [
+            toml::Table::try_from(preset),
+            toml::Table::try_from(default),
+        ];
+        let default = default.expect("defaults are a table");
+        let preset = preset.expect("presets are a table");
+        let changed = |(key, value): &(String, toml::Value)| default.get(key) != Some(value);
+        preset.into_iter().filter(changed).collect()
+    }
+
+    #[test]
+    fn listeners_are_preset_as_the_serving_layer_presets_them() {
+        use tollgate_web::{OverloadLimits, Preset, ServerConfig};
+
+        assert_eq!(NAMES, Preset::ALL.map(Preset::as_str));
+        for preset in Preset::ALL {
+            let check = |section: &str, expected: toml::Table| {
+                let mine: toml::Table = super::presets(preset.as_str())
+                    .filter_map(|(_, name, literal)| {
+                        let key = name.strip_prefix(section)?;
+                        let value = format!("value = {literal}").parse::<toml::Table>();
+                        Some((key.to_owned(), value.expect(name).remove("value")?))
+                    })
+                    .collect();
+                assert_eq!(mine, expected, "{preset} {section}");
+            };
+            let server = changes(&preset.server_config(), &ServerConfig::default());
+            check("server.", server);
+            let overload = changes(&preset.overload_limits(), &OverloadLimits::default());
+            check("overload.", overload);
+        }
+    }
 }
