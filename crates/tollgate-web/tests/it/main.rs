@@ -10,6 +10,7 @@
 mod bounds;
 #[cfg(feature = "cache")]
 mod cache;
+mod certificates;
 mod configuration;
 mod drain;
 mod health;

@@ -75,6 +75,14 @@ impl Handler for Paths {
             }
             "/endless" => Response::new(ResponseBody::stream(Endless)),
             "/large" => Response::new(vec![b'x'; 64 << 20].into()),
+            "/certificate" => match context.client_certificate() {
+                Some(shown) => {
+                    assert_eq!(shown.chain().next(), Some(shown.leaf()));
+                    let (bytes, length) = (shown.leaf().len(), shown.chain().count());
+                    Response::new(format!("{bytes} bytes, {length} in the chain").into())
+                }
+                None => Response::new("none".into()),
+            },
             "/who" => Response::new(
                 format!(
                     "{} {} {} {}",

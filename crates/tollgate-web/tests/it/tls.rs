@@ -16,7 +16,7 @@ use tollgate_web::{HttpMetrics, Server, ServerConfig, ServerError, TlsConfig, me
 
 use crate::support::{Answer, SHORT, TestServer, config, read_answer};
 
-type TlsStream = StreamOwned<ClientConnection, TcpStream>;
+pub(crate) type TlsStream = StreamOwned<ClientConnection, TcpStream>;
 
 pub(crate) fn certificate() -> CertifiedKey<KeyPair> {
     generate_simple_self_signed(["localhost".to_owned()]).unwrap()
@@ -64,7 +64,21 @@ fn handshake(server: &TestServer, config: Arc<ClientConfig>) -> std::io::Result<
     Ok(stream)
 }
 
-fn get(stream: &mut TlsStream, path: &str) -> Answer {
+/// A connection on which this protocol is spoken.
+#[cfg(feature = "http3")]
+pub(crate) fn over_tls(
+    server: &TestServer,
+    trusted: &CertificateDer<'static>,
+    alpn: &[u8],
+) -> TlsStream {
+    handshake(
+        server,
+        client_config(trusted, rustls::DEFAULT_VERSIONS, &[alpn]),
+    )
+    .unwrap()
+}
+
+pub(crate) fn get(stream: &mut TlsStream, path: &str) -> Answer {
     write!(stream, "GET {path} HTTP/1.1\r\nHost: t\r\n\r\n").unwrap();
     read_answer(stream)
 }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use h3::error::Code;
 use quinn::{VarInt, ZeroRttAccepted};
+use rustls::pki_types::CertificateDer;
 use tokio::task::JoinSet;
 use tokio::time::{sleep_until, timeout_at};
 
@@ -17,8 +18,8 @@ use super::super::state::{ConnectionInfo, ConnectionState, Shared};
 use super::request::answer;
 use super::transport::{LastNote, Transport};
 use super::{EarlyData, Handshake};
-use crate::Handler;
 use crate::http_metrics::Closed;
+use crate::{ClientCertificate, Handler};
 
 /// A head as it is sent may be longer than what it says, with each field counted (RFC 9114
 /// §4.2.2), but no sane encoder makes it so long.
@@ -93,6 +94,7 @@ async fn open<H: Handler>(arrived: Arrived<H>, accepted: Instant) -> Result<Sess
             (connection, None)
         }
     };
+    let certificate = shown(&connection);
     let header_bytes_max = u64::try_from(shared.config.header_bytes_max).unwrap_or(u64::MAX);
     let head_bytes_max = header_bytes_max.saturating_mul(ENCODED_HEAD_FACTOR);
     let (transport, last_note) = Transport::new(connection.clone(), head_bytes_max);
@@ -115,6 +117,7 @@ async fn open<H: Handler>(arrived: Arrived<H>, accepted: Instant) -> Result<Sess
         local,
         accepted,
         last_note,
+        certificate,
         handshake,
     };
     session.connected();
@@ -132,6 +135,7 @@ struct Session<H> {
     local: SocketAddr,
     accepted: Instant,
     last_note: LastNote,
+    certificate: Option<ClientCertificate>,
     handshake: Option<(ZeroRttAccepted, Handshake)>,
 }
 
@@ -212,7 +216,12 @@ impl<H: Handler> Session<H> {
             tls: true,
         };
         let shared = Arc::clone(&self.shared);
-        let state = Arc::new(ConnectionState::new(shared, info, self.accepted));
+        let state = ConnectionState::new(shared, info, self.accepted);
+        if let Some(certificate) = &self.certificate {
+            // Nobody else sets it.
+            let _ = state.client_certificate.set(certificate.clone());
+        }
+        let state = Arc::new(state);
         let handler = Arc::clone(&self.handler);
         let connected = Arc::new(Connected { state, handler });
         self.connected = Some(Arc::clone(&connected));
@@ -235,6 +244,14 @@ impl<H: Handler> Session<H> {
         let _ = self.h3.shutdown(0).await;
         Ok(())
     }
+}
+
+/// What the client showed. Whoever asks for certificates takes no early data, so that the handshake
+/// is over by now.
+fn shown(connection: &quinn::Connection) -> Option<ClientCertificate> {
+    let identity = connection.peer_identity()?;
+    let chain = identity.downcast::<Vec<CertificateDer<'static>>>().ok()?;
+    ClientCertificate::new(&chain)
 }
 
 /// Resolves once the handshake is over; never, if it is over already.

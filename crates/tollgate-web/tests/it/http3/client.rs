@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ pub(crate) type Exchange = RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
 pub(crate) struct Http3Server {
     pub(crate) server: TestServer,
     pub(crate) certificate: CertifiedKey<KeyPair>,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Http3Server {
@@ -41,8 +42,13 @@ impl Http3Server {
         Self {
             server,
             certificate,
-            _directory: directory,
+            directory,
         }
+    }
+
+    /// Where certificate and key stand.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     pub(crate) fn client(&self) -> Endpoint {
@@ -144,14 +150,22 @@ impl Endpoint {
 
 impl Connected {
     pub(crate) async fn over(endpoint: quinn::Endpoint, quic: quinn::Connection) -> Self {
+        Self::try_over(endpoint, quic).await.unwrap()
+    }
+
+    /// A client learns only after its handshake that its certificate was refused.
+    pub(crate) async fn try_over(
+        endpoint: quinn::Endpoint,
+        quic: quinn::Connection,
+    ) -> Result<Self, h3::error::ConnectionError> {
         let transport = h3_quinn::Connection::new(quic.clone());
-        let (mut driver, requests) = h3::client::new(transport).await.unwrap();
+        let (mut driver, requests) = h3::client::new(transport).await?;
         tokio::spawn(async move { poll_fn(|cx| driver.poll_close(cx)).await });
-        Self {
+        Ok(Self {
             endpoint,
             quic,
             requests,
-        }
+        })
     }
 
     pub(crate) async fn begin(&mut self, request: Request<()>) -> Exchange {

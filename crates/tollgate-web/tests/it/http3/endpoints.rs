@@ -1,13 +1,19 @@
 //! QUIC endpoints: which thread has whom, who must prove an address, and what fails alone.
 
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
 
+use rustls::pki_types::{PrivateKeyDer, ServerName};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tollgate_web::metrics::Registry;
-use tollgate_web::{HttpMetrics, Server, ServerConfig};
+use tollgate_web::{
+    ClientCertificateDemand, ClientCertificates, HttpMetrics, Server, ServerConfig,
+};
 
-use super::client::{Endpoint, Http3Server, converse};
-use crate::support::{STUCK, config};
-use crate::tls::{certificate, install};
+use super::client::{Connected, Endpoint, Http3Server, converse};
+use crate::certificates::{authority, vouched_for};
+use crate::support::{STUCK, TestServer, config};
+use crate::tls::{certificate, get, install, over_tls};
 
 #[test]
 fn every_thread_serves() {
@@ -90,6 +96,118 @@ fn a_taken_port_leaves_tcp_alone() {
     };
     assert_eq!(server.http3_addrs(), []);
     assert!(server.local_addr().is_some());
+}
+
+#[test]
+fn answers_over_tcp_tell_of_it() {
+    let server = Http3Server::start(config());
+    let offer = format!("h3=\":{}\"; ma=3600", server.server.address.port());
+    let trusted = server.certificate.cert.der();
+    let mut stream = over_tls(&server.server, trusted, b"http/1.1");
+    for path in ["/hello", "/none", "/panic"] {
+        let answer = get(&mut stream, path);
+        assert_eq!(answer.header("alt-svc"), Some(&*offer), "{path}");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let told = runtime.block_on(http2_header(&server, "alt-svc"));
+    assert_eq!(told, Some(offer));
+}
+
+/// A header of the answer to `/hello` over HTTP/2.
+async fn http2_header(server: &Http3Server, name: &str) -> Option<String> {
+    let stream = tokio::net::TcpStream::connect(server.server.address);
+    let mut tls = super::client::tls_config(server.certificate.cert.der());
+    tls.alpn_protocols = vec![b"h2".to_vec()];
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(tls));
+    let name_asked = ServerName::try_from("localhost").unwrap();
+    let stream = connector.connect(name_asked, stream.await.unwrap()).await;
+    let (requests, connection) = h2::client::handshake(stream.unwrap()).await.unwrap();
+    tokio::spawn(connection);
+    let (answer, _) = requests
+        .ready()
+        .await
+        .unwrap()
+        .send_request(super::client::get("/hello"), true)
+        .unwrap();
+    let answer = answer.await.unwrap();
+    let value = answer.headers().get(name)?;
+    Some(value.to_str().unwrap().to_owned())
+}
+
+#[test]
+fn nothing_is_told_where_it_is_off() {
+    let directory = tempfile::tempdir().unwrap();
+    let certificate = certificate();
+    let tls = install(directory.path(), &certificate);
+    let server = TestServer::start(ServerConfig {
+        tls: Some(tls),
+        ..config()
+    });
+    let mut stream = over_tls(&server, certificate.cert.der(), b"http/1.1");
+    assert_eq!(get(&mut stream, "/hello").header("alt-svc"), None);
+}
+
+#[test]
+fn new_certificates_are_taken() {
+    let server = Http3Server::start(config());
+    let renewed = certificate();
+    install(server.directory(), &renewed);
+    server.server.tls.as_ref().unwrap().reload().unwrap();
+    converse(async {
+        let new = Endpoint::new(server.server.address, renewed.cert.der());
+        assert_eq!(new.connect().await.get("/hello").await.text(), "hello");
+        assert!(server.client().try_connect().await.is_err());
+    });
+}
+
+#[test]
+fn clients_show_certificates() {
+    let mine = certificate();
+    let directory = tempfile::tempdir().unwrap();
+    let authorities_path = directory.path().join("authorities.pem");
+    let authority = authority();
+    std::fs::write(&authorities_path, authority.pem()).unwrap();
+    let mut tls = install(directory.path(), &mine);
+    tls.client_certificates = Some(ClientCertificates {
+        authorities_path,
+        demand: ClientCertificateDemand::Required,
+    });
+    let server = TestServer::start(ServerConfig {
+        http3: true,
+        tls: Some(tls),
+        ..config()
+    });
+    let said = |identity: Option<rcgen::CertifiedKey<rcgen::KeyPair>>| {
+        let mut tls = super::client::tls_config(mine.cert.der());
+        if let Some(identity) = identity {
+            let key = PrivateKeyDer::try_from(identity.signing_key.serialize_der()).unwrap();
+            let chain = vec![identity.cert.der().clone()];
+            let key = CertifiedKey::from_der(chain, key, tls.crypto_provider()).unwrap();
+            tls.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(key));
+        }
+        let endpoint = Endpoint::with_tls(server.address, tls);
+        converse(async move {
+            let (socket, connecting) = endpoint.connecting();
+            let quic = connecting.await.ok()?;
+            let mut client = Connected::try_over(socket, quic).await.ok()?;
+            let exchange = client
+                .requests
+                .send_request(super::client::get("/certificate"));
+            let mut exchange = exchange.await.ok()?;
+            exchange.finish().await.ok()?;
+            exchange.recv_response().await.ok()?;
+            let data = exchange.recv_data().await.ok()??;
+            Some(bytes::Buf::chunk(&data).to_vec())
+        })
+    };
+    let known = vouched_for("known", &authority);
+    let expected = format!("{} bytes, 1 in the chain", known.cert.der().len());
+    assert_eq!(said(Some(known)), Some(expected.into_bytes()));
+    assert_eq!(said(Some(certificate())), None);
+    assert_eq!(said(None), None);
 }
 
 #[test]
