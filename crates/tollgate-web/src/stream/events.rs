@@ -76,9 +76,9 @@ impl EventSender {
 /// use tollgate_web::stream::{Event, EventOptions, LastEventId, events};
 ///
 /// let headers = http::HeaderMap::new();
-/// let seen = LastEventId::from_headers(&headers).and_then(|id| id.as_str().parse().ok());
+/// let seen = LastEventId::from_headers(&headers).and_then(|id| id.as_str().parse::<u64>().ok());
 /// let answer = events(EventOptions::default(), move |clients| async move {
-///     for number in seen.map_or(0_u64, |seen| seen + 1).. {
+///     for number in seen.map_or(0, |seen| seen.saturating_add(1)).. {
 ///         clients.send(Event::data("tick").id(&number.to_string())?).await?;
 ///         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
 ///     }
