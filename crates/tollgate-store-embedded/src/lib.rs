@@ -14,6 +14,7 @@
 
 mod active;
 mod admin;
+mod buffers;
 mod codec;
 pub mod config;
 mod engine;

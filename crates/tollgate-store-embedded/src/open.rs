@@ -21,6 +21,7 @@ use tollgate_store::{ClientRecord, Cut};
 
 use crate::{
     active::ActiveCounts,
+    buffers::Buffer,
     codec::{self, Damaged, RowReader},
     config::{EmbeddedConfig, OpenError},
     engine::{Engine, is_corruption},
@@ -98,7 +99,13 @@ pub(crate) fn open(config: &EmbeddedConfig) -> Result<Opened, OpenError> {
         durability: config.durability,
     });
     let (sender, queue) = sync_channel(config.queue_max.max(1));
+    let buffer = |keyspace, share| Buffer::new(keyspace, config.write_buffer_bytes / share);
     let writer = Writer {
+        buffers: [
+            buffer(&engine.tokens, 1),
+            buffer(&engine.marks, 2),
+            buffer(&engine.meta, 4),
+        ],
         engine: Arc::clone(&engine),
         queue,
         counts: loaded.counts,
@@ -215,11 +222,11 @@ fn start(config: &EmbeddedConfig, directory: &Path) -> Result<(Database, Keyspac
             .manual_journal_persist(true)
             .max_journaling_size(64 << 20)
             .open()?;
-        let keyspace = |name, bytes| database.keyspace(name, || options(bytes));
+        let keyspace = |name| database.keyspace(name, options);
         let keyspaces = Keyspaces {
-            tokens: keyspace("tokens", config.write_buffer_bytes)?,
-            marks: keyspace("marks", config.write_buffer_bytes / 2)?,
-            meta: keyspace("meta", config.write_buffer_bytes / 4)?,
+            tokens: keyspace("tokens")?,
+            marks: keyspace("marks")?,
+            meta: keyspace("meta")?,
         };
         Ok((database, keyspaces))
     };
@@ -237,9 +244,10 @@ fn block_cache_bytes(config: &EmbeddedConfig) -> u64 {
     config.cache_bytes / 16
 }
 
-fn options(write_buffer_bytes: u64) -> KeyspaceCreateOptions {
+fn options() -> KeyspaceCreateOptions {
     KeyspaceCreateOptions::default()
-        .max_memtable_size(write_buffer_bytes.max(1 << 20))
+        // The writing thread seals buffers.
+        .max_memtable_size(u64::MAX)
         .manual_journal_persist(true)
         // Rows repeat their client, scope and audience.
         .data_block_compression_policy(CompressionPolicy::all(fjall::CompressionType::Lz4))

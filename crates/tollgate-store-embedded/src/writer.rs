@@ -15,6 +15,7 @@ use tollgate_store::StoreError;
 use crate::{
     active::ActiveCounts,
     admin::Office,
+    buffers::Buffer,
     codec,
     engine::Engine,
     group::{Changes, Group},
@@ -28,6 +29,7 @@ use crate::{
 pub(crate) struct Writer {
     pub(crate) engine: Arc<Engine>,
     pub(crate) queue: Receiver<Request>,
+    pub(crate) buffers: [Buffer; 3],
     /// The counters as of the last operation evaluated; what readers see follows the commit.
     pub(crate) counts: ActiveCounts,
     /// The number of the last commit.
@@ -54,6 +56,7 @@ impl Writer {
         loop {
             let then = self.collect(&mut operations);
             self.commit_group(&mut operations);
+            self.relieve_buffers();
             match then {
                 Then::GoOn => {}
                 Then::Administer(administration) => self.administer(*administration),
@@ -247,6 +250,13 @@ impl Writer {
                 Ok(())
             }
             Err(error) => Err(self.stop(&error)),
+        }
+    }
+
+    /// After the answers, which need not wait for it.
+    fn relieve_buffers(&self) {
+        if let Err(error) = self.buffers.iter().try_for_each(Buffer::relieve) {
+            self.stop(&error);
         }
     }
 
