@@ -132,7 +132,10 @@ async fn a_load_runs_once_and_its_error_is_not_kept() {
 }
 
 /// Keeps something in each request's memory; `/hang` never answers.
-struct Keeper(Arc<AtomicU32>);
+struct Keeper {
+    kept: Arc<AtomicU32>,
+    dropped: Arc<AtomicU32>,
+}
 
 impl Handler for Keeper {
     async fn handle(
@@ -143,7 +146,8 @@ impl Handler for Keeper {
         let arena = Arena::take(request.extensions_mut()).unwrap();
         let text = arena.alloc_str(request.uri().path()).unwrap();
         let cache = RequestCache::of(request.extensions_mut());
-        cache.insert("kept", Counted(Arc::clone(&self.0)));
+        cache.insert("kept", Counted(Arc::clone(&self.dropped)));
+        self.kept.fetch_add(1, Ordering::SeqCst);
         // What was made in the arena may be held while others run.
         tokio::task::yield_now().await;
         if text == "/hang" {
@@ -155,13 +159,16 @@ impl Handler for Keeper {
 
 #[test]
 fn an_answered_and_a_cancelled_request_leave_nothing() {
-    let dropped = Arc::<AtomicU32>::default();
+    let (kept, dropped) = <(Arc<AtomicU32>, Arc<AtomicU32>)>::default();
     let metrics = HttpMetrics::register(&Registry::new(), &[]).unwrap();
     let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
     let server = Server::bind(support::config(), &[any], metrics).unwrap();
     let address = server.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
-    let keeper = Keeper(Arc::clone(&dropped));
+    let keeper = Keeper {
+        kept: Arc::clone(&kept),
+        dropped: Arc::clone(&dropped),
+    };
     let thread = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -172,10 +179,10 @@ fn an_answered_and_a_cancelled_request_leave_nothing() {
             .block_on(server.run(keeper, shutdown))
             .unwrap()
     });
-    let until_dropped = |count| {
+    let until = |counter: &AtomicU32, count| {
         let started = std::time::Instant::now();
-        while dropped.load(Ordering::SeqCst) != count {
-            assert!(started.elapsed() < STUCK, "still there");
+        while counter.load(Ordering::SeqCst) != count {
+            assert!(started.elapsed() < STUCK, "not {count} yet");
             std::thread::yield_now();
         }
     };
@@ -183,11 +190,13 @@ fn an_answered_and_a_cancelled_request_leave_nothing() {
         stream: std::net::TcpStream::connect(address).unwrap(),
     };
     assert_eq!(connect().get("/now").text(), "/now");
-    until_dropped(1);
+    until(&dropped, 1);
     let mut client = connect();
     client.send("GET /hang HTTP/1.1\r\nHost: t\r\n\r\n");
+    // One that leaves before it is heard is not handled at all.
+    until(&kept, 2);
     drop(client);
-    until_dropped(2);
+    until(&dropped, 2);
     drop(stop);
     thread.join().unwrap();
 }
