@@ -91,9 +91,18 @@ impl Route {
             Self::Health | Self::Ready | Self::Jwks | Self::Metadata | Self::OpenApi => {
                 (&[Method::GET, Method::HEAD], "GET, HEAD")
             }
+            // Envoy asks with the method of the request that it asks about.
             Self::Validate => (
-                &[Method::GET, Method::HEAD, Method::POST],
-                "GET, HEAD, POST",
+                &[
+                    Method::GET,
+                    Method::HEAD,
+                    Method::POST,
+                    Method::PUT,
+                    Method::PATCH,
+                    Method::DELETE,
+                    Method::OPTIONS,
+                ],
+                "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
             ),
             Self::Token
             | Self::Introspect

@@ -26,7 +26,10 @@ pub(crate) fn answer<S: Store>(api: &Api<S>, call: &Call<'_>) -> Response<Respon
         .iter()
         .any(|tags| {
             let tags = tags.as_bytes().split(|byte| *byte == b',');
+            // A proxy that compresses makes a tag weak; here weak ones count as well (RFC 9110
+            // §13.1.2).
             tags.map(<[u8]>::trim_ascii)
+                .map(|tag| tag.strip_prefix(b"W/").unwrap_or(tag))
                 .any(|tag| tag == etag.as_bytes() || tag == b"*")
         });
     let mut response = if known {

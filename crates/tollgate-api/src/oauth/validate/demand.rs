@@ -3,8 +3,8 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, StatusCode};
-use tollgate_protocol::{Challenge, ErrorCode, Form, Resource, Scope};
+use http::HeaderMap;
+use tollgate_protocol::{ErrorCode, Form, Resource, Scope};
 use tollgate_store::{Store, TokenRecord};
 use tollgate_web::TrustedProxies;
 
@@ -16,6 +16,18 @@ use crate::{Api, call::Call, refusal::Refusal, state::RouteDemand};
 pub(super) struct Demand {
     scopes: Vec<Scope>,
     audiences: Vec<Resource>,
+    place: Place,
+}
+
+/// What the table says of the target.
+#[derive(Default, PartialEq, Eq)]
+enum Place {
+    /// There is no table, the target is in it, or the query says what is demanded.
+    #[default]
+    Known,
+    /// What is not in the table is nobody's to reach, whatever the token. That is said of a live
+    /// token alone: who has none is told that first.
+    Unlisted,
 }
 
 /// Which demand is not met.
@@ -24,6 +36,7 @@ pub(super) enum Unmet {
     /// What the scope of the token lacks.
     Scope(Scope),
     Audience,
+    Target,
 }
 
 impl Demand {
@@ -55,6 +68,7 @@ impl Demand {
         Ok(Self {
             scopes: scope.into_iter().collect(),
             audiences: audience.into_iter().collect(),
+            place: Place::default(),
         })
     }
 
@@ -64,6 +78,9 @@ impl Demand {
     }
 
     pub(super) fn check(&self, record: &TokenRecord) -> Result<(), Unmet> {
+        if self.place == Place::Unlisted {
+            return Err(Unmet::Target);
+        }
         if !self
             .audiences
             .iter()
@@ -92,35 +109,22 @@ impl Gateway<'_> {
         if self.targets.is_empty() {
             return Ok(demand);
         }
-        let is_explicit = !demand.scopes.is_empty() || !demand.audiences.is_empty();
         let Some(target) = Target::of(headers)? else {
             // Without a target the query must say what is demanded.
-            return if is_explicit {
-                Ok(demand)
-            } else {
-                Err(no_route())
-            };
+            if demand.scopes.is_empty() && demand.audiences.is_empty() {
+                demand.place = Place::Unlisted;
+            }
+            return Ok(demand);
         };
         // A gateway commonly stands on the same machine; any other must be a trusted proxy. A
         // target that is not believed is no reason to demand less.
         let is_believed = self.peer.is_loopback() || self.trusted.contains(self.peer);
         match self.targets.find(&target).filter(|_| is_believed) {
             Some(route) => demand.add(route),
-            // With a table, what is not in it is nobody's to reach.
-            None => return Err(no_route()),
+            None => demand.place = Place::Unlisted,
         }
         Ok(demand)
     }
-}
-
-fn no_route() -> Refusal {
-    let code = ErrorCode::InsufficientScope;
-    let error = Some((code, "no route is configured for this target"));
-    Refusal::bearer(
-        StatusCode::FORBIDDEN,
-        code,
-        &Challenge { error, scope: None },
-    )
 }
 
 #[cfg(test)]
@@ -150,6 +154,7 @@ mod tests {
         gateway
             .demand(query, &headers)
             .ok()
+            .filter(|demand| demand.place == Place::Known)
             .map(|demand| demand.scopes.len())
     }
 

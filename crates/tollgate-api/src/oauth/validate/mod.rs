@@ -80,7 +80,7 @@ pub(crate) async fn answer<S: Store>(
     let outcome = validate(api, token, &demand, call).await;
     let result = match &outcome {
         Ok(_) => Validation::Valid,
-        Err(Failure::Unmet(Unmet::Scope(_))) => Validation::Insufficient,
+        Err(Failure::Unmet(Unmet::Scope(_) | Unmet::Target)) => Validation::Insufficient,
         Err(_) => Validation::Invalid,
     };
     api.metrics.validated(result, call.started.elapsed());
@@ -117,6 +117,12 @@ impl Failure {
                 ErrorCode::InsufficientScope,
                 "the token does not have the scope that is needed",
                 Some(needed),
+            ),
+            Self::Unmet(Unmet::Target) => (
+                StatusCode::FORBIDDEN,
+                ErrorCode::InsufficientScope,
+                "no route is configured for this target",
+                None,
             ),
             Self::Refused(refusal) => return refusal,
         };

@@ -1,5 +1,10 @@
 //! `/oauth/validate`.
 
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
+};
+
 use serde_json::json;
 use tollgate_api::RouteDemand;
 
@@ -183,6 +188,92 @@ fn routes_say_what_a_target_demands() {
         service.validate(&token, "?scope=orders:read", &[]).status,
         200
     );
+}
+
+/// A caller without a live token is told so first: a gateway passes the status on, and 403 would
+/// keep it from fetching a token.
+#[test]
+fn who_has_no_live_token_is_told_so_whatever_the_target() {
+    let service = Service::with(|config| {
+        config.routes = vec![RouteDemand {
+            method: None,
+            path: "/orders".to_owned(),
+            scope: None,
+            audience: None,
+        }];
+    });
+    let revoked = service.access_token(&service.demo);
+    service.post("/oauth/revoke", &service.demo, &[("token", &revoked)]);
+    let live = service.one_time_token(&service.demo, &[]);
+    let elsewhere = [
+        ("x-forwarded-method", "GET"),
+        ("x-forwarded-uri", "/elsewhere"),
+    ];
+    for target in [&elsewhere[..], &[]] {
+        let missing = service.get("/oauth/validate", target);
+        missing.assert_error(400, "invalid_request");
+        for (token, status) in [("x", 401), (&*revoked, 401), (&*live, 403)] {
+            let answer = service.validate(token, "", target);
+            assert_eq!(answer.status, status, "{token} {target:?} {answer:?}");
+        }
+    }
+    let orders = [
+        ("x-forwarded-method", "GET"),
+        ("x-forwarded-uri", "/orders"),
+    ];
+    let answer = service.validate(&live, "", &orders);
+    assert_eq!(answer.status, 200, "not consumed where it was refused");
+}
+
+/// Envoy asks with the method of the request that it asks about, and some gateways send its body.
+#[test]
+fn gateways_ask_with_the_methods_of_their_callers() {
+    let service = Service::start();
+    let token = service.access_token(&service.demo);
+    let head = format!("/oauth/validate HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n");
+    for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
+        for body in [
+            "\r\n",
+            "content-length: 5\r\n\r\nhello",
+            "transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        ] {
+            let answer = exchange(&service, &format!("{method} {head}{body}"));
+            assert!(
+                answer.starts_with("HTTP/1.1 200") && answer.ends_with('}'),
+                "{method} {body:?}: {answer}"
+            );
+        }
+    }
+    for method in ["TRACE", "PROPFIND"] {
+        let answer = exchange(&service, &format!("{method} {head}\r\n"));
+        assert!(answer.starts_with("HTTP/1.1 405"), "{method}: {answer}");
+        assert!(
+            answer.contains("allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"),
+            "{answer}"
+        );
+    }
+}
+
+/// The answer to `request`, whole.
+fn exchange(service: &Service, request: &str) -> String {
+    let mut stream = TcpStream::connect(service.address).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    let mut reader = BufReader::new(stream);
+    let mut length = 0;
+    loop {
+        let start = answer.len();
+        reader.read_line(&mut answer).unwrap();
+        match answer[start..].split_once(": ") {
+            Some(("content-length", value)) => length = value.trim_end().parse().unwrap(),
+            Some(_) => {}
+            None if &answer[start..] == "\r\n" => break,
+            None => assert_ne!(start, answer.len(), "cut off: {answer}"),
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    answer + &String::from_utf8(body).unwrap()
 }
 
 #[test]

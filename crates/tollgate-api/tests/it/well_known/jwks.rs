@@ -30,6 +30,7 @@ fn who_has_the_current_set_is_not_sent_it_again() {
     for (known, status) in [
         (tag, 304),
         ("*", 304),
+        (&*format!("W/{tag}"), 304),
         (&*format!("\"x\", {tag}"), 304),
         ("\"x\"", 200),
     ] {
