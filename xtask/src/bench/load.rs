@@ -24,6 +24,17 @@ pub(crate) struct Report {
 pub(crate) struct Load {
     arguments: Vec<String>,
     secret: PathBuf,
+    waiting: Waiting,
+}
+
+/// What the generator does while it waits for answers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    /// Looks again and again: over loopback it is the server's core that wakes a sleeper, so its
+    /// sleep would be charged to the server.
+    Spinning,
+    /// Sleeps, to leave its core to another generator.
+    Sleeping,
 }
 
 impl Load {
@@ -38,6 +49,15 @@ impl Load {
         Self {
             arguments,
             secret: clients.get(&row.client).cloned().unwrap_or_default(),
+            waiting: Waiting::Spinning,
+        }
+    }
+
+    /// Shares its core with another.
+    fn sharing(self) -> Self {
+        Self {
+            waiting: Waiting::Sleeping,
+            ..self
         }
     }
 
@@ -58,7 +78,7 @@ impl Load {
     }
 
     fn command(&self, effort: Effort) -> Command {
-        let mut command = generator(effort);
+        let mut command = generator(effort, self.waiting);
         command
             .args(&self.arguments)
             .arg("--secret-file")
@@ -81,7 +101,7 @@ pub(crate) fn baseline(
         Baseline::Hello => ("get", "/"),
         Baseline::Form => ("form", "/form"),
     };
-    let mut command = generator(effort);
+    let mut command = generator(effort, Waiting::Spinning);
     command
         .args([scenario, "--path", path])
         .arg(format!("--url=http://{}", bare.address));
@@ -104,8 +124,8 @@ pub(crate) fn beside_signing(
         client: Client::Rs256,
         wanted: None,
     };
-    let watch = Load::new(server, clients, &row("health"), 4);
-    let sign = Load::new(server, clients, &row("token-jwt"), 16);
+    let watch = Load::new(server, clients, &row("health"), 4).sharing();
+    let sign = Load::new(server, clients, &row("token-jwt"), 16).sharing();
     let alone = watch.run_at(WATCH_RATE, effort)?.p99_us / 1e3;
     let longer = Effort {
         seconds: effort.seconds * 2.0,
@@ -122,10 +142,13 @@ pub(crate) fn beside_signing(
     Ok((beside.p99_us / 1e3, alone))
 }
 
-fn generator(effort: Effort) -> Command {
+fn generator(effort: Effort, waiting: Waiting) -> Command {
     let mut command = pinned(1, &program("tollgate-load"));
     command.args(["--json", &format!("--seconds={}", effort.seconds)]);
     command.arg(format!("--tokens={}", effort.tokens));
+    if waiting == Waiting::Spinning {
+        command.arg("--spin");
+    }
     command
 }
 
