@@ -1,5 +1,7 @@
 //! `GET /openapi.json`: the description of the public API, made from the handlers.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use http::{HeaderValue, Response};
 use tollgate_issuer::Settings;
@@ -13,7 +15,7 @@ use utoipa::{
     },
 };
 
-use crate::{Api, oauth, respond};
+use crate::{Api, oauth, respond, router::Route};
 
 /// An error (RFC 6749 §5.2).
 #[derive(ToSchema)]
@@ -124,6 +126,10 @@ pub(crate) struct TokenParameterForm {
     client_id: Option<String>,
     /// Its secret, if not in the `Authorization` header.
     client_secret: Option<String>,
+    /// A JWT signed with the client's own key, in place of a secret.
+    client_assertion: Option<String>,
+    /// `urn:ietf:params:oauth:client-assertion-type:jwt-bearer`.
+    client_assertion_type: Option<String>,
 }
 
 /// The form of a request for a one-time token.
@@ -140,6 +146,14 @@ pub(crate) struct OneTimeForm {
     expires_in: Option<u64>,
     /// JSON text of at most 1 KiB that the redeemer gets.
     data: Option<String>,
+    /// The client, if not in the `Authorization` header.
+    client_id: Option<String>,
+    /// Its secret, if not in the `Authorization` header.
+    client_secret: Option<String>,
+    /// A JWT signed with the client's own key, in place of a secret.
+    client_assertion: Option<String>,
+    /// `urn:ietf:params:oauth:client-assertion-type:jwt-bearer`.
+    client_assertion_type: Option<String>,
 }
 
 /// A batch of tokens.
@@ -149,25 +163,87 @@ pub(crate) struct TokensJson {
     /// Up to 100 tokens.
     #[schema(max_items = 100, min_items = 1)]
     tokens: Vec<String>,
+    /// The client, if not in the `Authorization` header.
+    client_id: Option<String>,
+    /// Its secret, if not in the `Authorization` header.
+    client_secret: Option<String>,
+    /// A JWT signed with the client's own key, in place of a secret.
+    client_assertion: Option<String>,
+    /// `urn:ietf:params:oauth:client-assertion-type:jwt-bearer`.
+    client_assertion_type: Option<String>,
+}
+
+/// The process runs.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes a constant answer")]
+struct Alive {
+    /// Always `ok`.
+    status: String,
+}
+
+/// A report of every check.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes an answer of the health registry")]
+struct Readiness {
+    /// `ok`, or how bad the worst check is.
+    status: String,
+    /// Each check by its name.
+    checks: HashMap<String, Check>,
+}
+
+/// What one check found.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes an answer of the health registry")]
+struct Check {
+    /// `ok`, or what else.
+    status: String,
+    /// How long it took, in milliseconds.
+    latency_ms: Option<f64>,
+    /// What there is to say of it.
+    detail: Option<String>,
+}
+
+/// A JWK Set (RFC 7517 §5).
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes a document made by the issuer")]
+struct KeySet {
+    /// The public keys.
+    #[schema(value_type = Vec<Object>)]
+    keys: Vec<String>,
+}
+
+/// Metadata (RFC 8414 §2), of which these are always there.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes a document made at the start")]
+struct Metadata {
+    /// The issuer, as tokens name it.
+    issuer: String,
+    /// Where tokens are asked for.
+    token_endpoint: String,
+    /// Where the public keys are.
+    jwks_uri: String,
 }
 
 /// The process runs; nothing behind it is asked.
-#[utoipa::path(get, path = "/health", tag = "health", responses((status = 200, description = "It runs")))]
+#[utoipa::path(get, path = "/health", tag = "health", responses(
+    (status = 200, description = "It runs", body = Alive),
+))]
 #[expect(dead_code, reason = "describes a constant answer")]
 fn health() {}
 
 /// Whether the service can do its work.
 #[utoipa::path(get, path = "/ready", tag = "health", responses(
-    (status = 200, description = "It can; a report of every check"),
-    (status = 503, description = "It cannot; the report says why"),
+    (status = 200, description = "It can; a report of every check", body = Readiness),
+    (status = 503, description = "It cannot; the report says why", body = Readiness),
 ))]
 #[expect(dead_code, reason = "describes an answer of the health registry")]
 fn ready() {}
 
 /// The public keys (RFC 7517).
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "discovery", responses(
-    (status = 200, description = "The JWK Set"),
+    (status = 200, description = "The JWK Set", body = KeySet),
     (status = 304, description = "What the caller has is current"),
+    (status = 429, description = "Too many requests", body = ErrorResponse),
     (status = 503, description = "The server is busy", body = ErrorResponse),
 ))]
 #[expect(dead_code, reason = "describes a document made by the issuer")]
@@ -175,7 +251,8 @@ fn jwks() {}
 
 /// What the server supports (RFC 8414).
 #[utoipa::path(get, path = "/.well-known/oauth-authorization-server", tag = "discovery", responses(
-    (status = 200, description = "The metadata"),
+    (status = 200, description = "The metadata", body = Metadata),
+    (status = 429, description = "Too many requests", body = ErrorResponse),
     (status = 503, description = "The server is busy", body = ErrorResponse),
 ))]
 #[expect(dead_code, reason = "describes a document made at the start")]
@@ -183,7 +260,8 @@ fn metadata() {}
 
 /// This document.
 #[utoipa::path(get, path = "/openapi.json", tag = "discovery", responses(
-    (status = 200, description = "OpenAPI 3.1"),
+    (status = 200, description = "OpenAPI 3.1", content_type = "application/json"),
+    (status = 429, description = "Too many requests", body = ErrorResponse),
     (status = 503, description = "The server is busy", body = ErrorResponse),
 ))]
 #[expect(dead_code, reason = "describes a document made at the start")]
@@ -207,7 +285,7 @@ fn openapi() {}
         metadata,
         openapi,
     ),
-    modifiers(&Schemes)
+    modifiers(&Schemes, &Gateways)
 )]
 struct Description;
 
@@ -223,6 +301,27 @@ impl Modify for Schemes {
             let scheme = HttpBuilder::new().scheme(scheme).build();
             components.add_security_scheme(name, SecurityScheme::Http(scheme));
         }
+    }
+}
+
+/// Gateways ask `/oauth/validate` with the method of their caller; the answer is the same.
+struct Gateways;
+
+impl Modify for Gateways {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let Some(validate) = openapi.paths.paths.get_mut(Route::Validate.path()) else {
+            return;
+        };
+        let asked_by = |method: &str| {
+            let mut operation = validate.get.clone()?;
+            operation.operation_id = Some(format!("validate_{method}"));
+            Some(operation)
+        };
+        let [post, put, patch, delete] = ["post", "put", "patch", "delete"].map(asked_by);
+        validate.post = post;
+        validate.put = put;
+        validate.patch = patch;
+        validate.delete = delete;
     }
 }
 
@@ -243,7 +342,6 @@ pub(crate) fn answer<S: Store>(api: &Api<S>) -> Response<ResponseBody> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::router::Route;
 
     #[test]
     fn every_route_is_described_and_nothing_else() {
@@ -252,5 +350,35 @@ mod tests {
         described.sort();
         routes.sort();
         assert_eq!(described, routes);
+    }
+
+    /// Generators of clients name their functions after operations, and refuse one name twice.
+    #[test]
+    fn every_operation_has_a_name_of_its_own() {
+        let description = serde_json::to_value(Description::openapi()).unwrap();
+        let paths = description["paths"].as_object().unwrap().values();
+        let operations = paths.flat_map(|path| path.as_object().unwrap().values());
+        let mut names: Vec<&str> = operations
+            .map(|operation| operation["operationId"].as_str().unwrap())
+            .collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all, "{names:?}");
+        assert!(names.contains(&"validate_put"), "{names:?}");
+    }
+
+    #[test]
+    fn every_answer_but_the_empty_ones_has_a_type() {
+        let description = serde_json::to_value(Description::openapi()).unwrap();
+        for (path, methods) in description["paths"].as_object().unwrap() {
+            for (method, operation) in methods.as_object().unwrap() {
+                for (status, answer) in operation["responses"].as_object().unwrap() {
+                    let empty = status == "304" || path == "/oauth/revoke" && status == "200";
+                    let typed = answer["content"].is_object();
+                    assert_ne!(typed, empty, "{method} {path} {status}");
+                }
+            }
+        }
     }
 }

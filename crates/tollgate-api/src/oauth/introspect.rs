@@ -16,6 +16,7 @@ const SIGNED: &str = "application/token-introspection+jwt";
 #[utoipa::path(
     post,
     path = "/oauth/introspect",
+    operation_id = "introspect",
     tag = "oauth",
     request_body(content = crate::openapi::TokenParameterForm, content_type = "application/x-www-form-urlencoded"),
     responses(

@@ -19,6 +19,7 @@ pub(crate) struct BatchIntrospection<'a> {
 #[utoipa::path(
     post,
     path = "/oauth/introspect/batch",
+    operation_id = "introspect_batch",
     tag = "oauth",
     request_body(content = crate::openapi::TokensJson, content_type = "application/json"),
     responses(
@@ -26,7 +27,7 @@ pub(crate) struct BatchIntrospection<'a> {
         (status = 415, description = "The body is not JSON", body = crate::openapi::ErrorResponse),
         crate::openapi::ClientErrors,
     ),
-    security(("client_basic" = [])),
+    security(("client_basic" = []), ()),
 )]
 pub(crate) async fn answer<S: Store>(
     api: &Api<S>,

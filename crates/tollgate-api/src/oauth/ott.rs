@@ -41,6 +41,7 @@ pub(crate) struct OneTimeResponse<'a> {
 #[utoipa::path(
     post,
     path = "/oauth/ott",
+    operation_id = "issue_one_time",
     tag = "one-time tokens",
     request_body(content = crate::openapi::OneTimeForm, content_type = "application/x-www-form-urlencoded"),
     responses(

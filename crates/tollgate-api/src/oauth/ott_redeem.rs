@@ -24,6 +24,7 @@ use crate::{
 #[utoipa::path(
     post,
     path = "/oauth/ott/redeem",
+    operation_id = "redeem_one_time",
     tag = "one-time tokens",
     request_body(content = crate::openapi::TokenParameterForm, content_type = "application/x-www-form-urlencoded"),
     responses(

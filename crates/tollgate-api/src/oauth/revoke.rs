@@ -21,6 +21,7 @@ use crate::{
 #[utoipa::path(
     post,
     path = "/oauth/revoke",
+    operation_id = "revoke",
     tag = "oauth",
     request_body(content = crate::openapi::TokenParameterForm, content_type = "application/x-www-form-urlencoded"),
     responses(

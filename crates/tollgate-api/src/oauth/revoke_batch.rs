@@ -32,6 +32,7 @@ pub(crate) struct Revocation {
 #[utoipa::path(
     post,
     path = "/oauth/revoke/batch",
+    operation_id = "revoke_batch",
     tag = "oauth",
     request_body(content = crate::openapi::TokensJson, content_type = "application/json"),
     responses(
@@ -39,7 +40,7 @@ pub(crate) struct Revocation {
         (status = 415, description = "The body is not JSON", body = crate::openapi::ErrorResponse),
         crate::openapi::ClientErrors,
     ),
-    security(("client_basic" = [])),
+    security(("client_basic" = []), ()),
 )]
 pub(crate) async fn answer<S: Store>(
     api: &Api<S>,

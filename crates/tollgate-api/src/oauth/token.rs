@@ -39,6 +39,7 @@ pub(crate) struct TokenResponse<'a> {
 #[utoipa::path(
     post,
     path = "/oauth/token",
+    operation_id = "token",
     tag = "oauth",
     request_body(content = crate::openapi::TokenForm, content_type = "application/x-www-form-urlencoded"),
     responses(

@@ -55,6 +55,7 @@ pub(crate) struct Validated<'a> {
 #[utoipa::path(
     get,
     path = "/oauth/validate",
+    operation_id = "validate",
     tag = "gateways",
     params(
         ("scope" = Option<String>, Query, description = "The scope that the token must have"),
