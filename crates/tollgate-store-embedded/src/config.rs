@@ -44,7 +44,7 @@ impl EmbeddedConfig {
             linger: Duration::ZERO,
             queue_max: 8192,
             cache_bytes: 160 << 20,
-            write_buffer_bytes: 8 << 20,
+            write_buffer_bytes: 16 << 20,
         }
     }
 }

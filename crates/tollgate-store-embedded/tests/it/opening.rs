@@ -198,3 +198,30 @@ async fn redeem_all(store: &EmbeddedStore, thread: u64, tokens: u64) -> u64 {
     }
     wins
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_threads_that_rewrite_tables_stand_back() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = open(directory.path());
+    let started = std::time::Instant::now();
+    // A thread takes its name as it begins to run.
+    let worker = loop {
+        let threads = std::fs::read_dir("/proc/self/task").expect("threads");
+        let stat = |thread: std::io::Result<std::fs::DirEntry>| {
+            std::fs::read_to_string(thread.ok()?.path().join("stat")).ok()
+        };
+        if let Some(found) = threads
+            .filter_map(stat)
+            .find(|stat| stat.contains("(fjall:worker)"))
+        {
+            break found;
+        }
+        assert!(started.elapsed().as_secs() < 60, "no worker");
+        std::thread::yield_now();
+    };
+    let after_name = worker.rsplit(')').next().expect("fields");
+    let nice = after_name.split_whitespace().nth(16).expect("a niceness");
+    assert!(nice.parse::<i32>().expect("a number") >= 10, "{worker}");
+    drop(store);
+}
