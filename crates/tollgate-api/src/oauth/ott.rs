@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use http::Response;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tollgate_issuer::one_time::OneTimeRequest;
+use tollgate_issuer::one_time::{IssuedOneTimeToken, OneTimeRequest};
 use tollgate_protocol::{ErrorCode, Form, Subject, TokenFormat, TokenKind, UnixSeconds};
 use tollgate_store::Store;
 use tollgate_web::ResponseBody;
@@ -35,6 +35,17 @@ pub(crate) struct OneTimeResponse<'a> {
     /// From when on it cannot be redeemed, in seconds since the Unix epoch.
     #[schema(value_type = u64)]
     expires_at: UnixSeconds,
+}
+
+impl<'a> From<&'a IssuedOneTimeToken> for OneTimeResponse<'a> {
+    fn from(issued: &'a IssuedOneTimeToken) -> Self {
+        Self {
+            token: &issued.token,
+            token_type: "one_time",
+            expires_in: issued.expires_in.as_secs(),
+            expires_at: issued.expires_at,
+        }
+    }
 }
 
 /// Issues a token that exactly one call can redeem.
@@ -77,12 +88,7 @@ pub(crate) async fn answer<S: Store>(
         token_id: Some(issued.key.to_string()),
         ..Audited::default()
     });
-    Ok(respond::token(&OneTimeResponse {
-        token: &issued.token,
-        token_type: "one_time",
-        expires_in: issued.expires_in.as_secs(),
-        expires_at: issued.expires_at,
-    }))
+    Ok(respond::token(&OneTimeResponse::from(&issued)))
 }
 
 fn request(form: &Form<'_>) -> Result<OneTimeRequest, Refusal> {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::Response;
 use serde::Serialize;
-use tollgate_issuer::grant::TokenRequest;
+use tollgate_issuer::grant::{IssuedToken, TokenRequest};
 use tollgate_protocol::{ErrorCode, Form, GrantType, Scope, TokenKind};
 use tollgate_store::Store;
 use tollgate_web::ResponseBody;
@@ -33,6 +33,17 @@ pub(crate) struct TokenResponse<'a> {
     #[serde(skip_serializing_if = "Scope::is_empty")]
     #[schema(value_type = String)]
     scope: &'a Scope,
+}
+
+impl<'a> From<&'a IssuedToken> for TokenResponse<'a> {
+    fn from(issued: &'a IssuedToken) -> Self {
+        Self {
+            access_token: &issued.token,
+            token_type: "Bearer",
+            expires_in: issued.expires_in.as_secs(),
+            scope: &issued.scope,
+        }
+    }
 }
 
 /// Issues an access token to the client that asks for it.
@@ -78,12 +89,7 @@ pub(crate) async fn answer<S: Store>(
         token_id: Some(issued.key.to_string()),
         ..Audited::default()
     });
-    Ok(respond::token(&TokenResponse {
-        access_token: &issued.token,
-        token_type: "Bearer",
-        expires_in: issued.expires_in.as_secs(),
-        scope: &issued.scope,
-    }))
+    Ok(respond::token(&TokenResponse::from(&issued)))
 }
 
 fn grant_type(form: &Form<'_>) -> Result<GrantType, Refusal> {

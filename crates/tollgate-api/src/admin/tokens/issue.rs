@@ -3,11 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{body::Body, extract::State, http::StatusCode, response::Response};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tollgate_issuer::{authenticate::Client, grant::TokenRequest, one_time::OneTimeRequest};
-use tollgate_protocol::{
-    ClientId, GrantType, Resources, Scope, Subject, TokenFormat, TokenKind, UnixSeconds,
-};
+use tollgate_protocol::{ClientId, GrantType, Resources, Scope, Subject, TokenFormat, TokenKind};
 use tollgate_store::Store;
 
 use super::super::{
@@ -16,7 +14,10 @@ use super::super::{
     failure::Failure,
     state::Note,
 };
-use crate::respond;
+use crate::{
+    oauth::{ott::OneTimeResponse, token::TokenResponse},
+    respond,
+};
 
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -68,15 +69,6 @@ async fn access<S: Store>(
     client: &Client,
     wish: Issue,
 ) -> Result<Response, Failure> {
-    /// As the token endpoint answers (RFC 6749 §5.1).
-    #[derive(Serialize)]
-    struct Issued<'a> {
-        access_token: &'a str,
-        token_type: &'static str,
-        expires_in: u64,
-        #[serde(skip_serializing_if = "Scope::is_empty")]
-        scope: &'a Scope,
-    }
     if wish.subject.is_some() || wish.expires_in.is_some() || wish.data.is_some() {
         return Err(Failure::invalid(
             "subject, expires_in and data are for one-time tokens",
@@ -97,12 +89,7 @@ async fn access<S: Store>(
         .token(key);
     let issued = state.audited(origin, note, issued)?;
     state.api.metrics.issued(TokenKind::Access, issued.format);
-    let answer = Issued {
-        access_token: &issued.token,
-        token_type: "Bearer",
-        expires_in: issued.expires_in.as_secs(),
-        scope: &issued.scope,
-    };
+    let answer = TokenResponse::from(&issued);
     Ok(respond::json(StatusCode::OK, &answer).map(Body::new))
 }
 
@@ -112,14 +99,6 @@ async fn one_time<S: Store>(
     client: &Client,
     wish: Issue,
 ) -> Result<Response, Failure> {
-    /// As `/oauth/ott` answers.
-    #[derive(Serialize)]
-    struct Issued<'a> {
-        token: &'a str,
-        token_type: &'static str,
-        expires_in: u64,
-        expires_at: UnixSeconds,
-    }
     let request = OneTimeRequest {
         scope: Some(wish.scope).filter(|scope| !scope.is_empty()),
         resources: wish.resource,
@@ -140,11 +119,6 @@ async fn one_time<S: Store>(
         .api
         .metrics
         .issued(TokenKind::OneTime, TokenFormat::Opaque);
-    let answer = Issued {
-        token: &issued.token,
-        token_type: "one_time",
-        expires_in: issued.expires_in.as_secs(),
-        expires_at: issued.expires_at,
-    };
+    let answer = OneTimeResponse::from(&issued);
     Ok(respond::json(StatusCode::OK, &answer).map(Body::new))
 }
