@@ -116,6 +116,26 @@ impl<'a> Compact<'a> {
         Ok(out)
     }
 
+    /// The same, decoded into `buffer` when it fits there and into heap memory otherwise.
+    ///
+    /// # Errors
+    /// As [`Compact::unverified_payload`].
+    ///
+    /// # Security
+    /// As there.
+    pub fn unverified_payload_in<'b>(
+        &self,
+        buffer: &'b mut [u8],
+    ) -> Result<Cow<'b, [u8]>, ParseError> {
+        if buffer.len() < b64::decoded_len_max(self.payload_b64) {
+            return self.unverified_payload().map(Cow::Owned);
+        }
+        let decoded = b64::decode_slice(self.payload_b64, buffer);
+        decoded
+            .map(Cow::Borrowed)
+            .map_err(|_| ParseError::Base64(Part::Payload))
+    }
+
     /// Checks the signature and hands out the payload.
     ///
     /// # Errors

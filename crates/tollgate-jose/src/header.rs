@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::error::ParseError;
-use crate::json::{self, MemberNames};
+use crate::json::{self, MemberNames, WithoutDuplicates};
 use crate::{Algorithm, b64};
 
 /// Longest `kid` accepted, in bytes.
@@ -267,7 +267,7 @@ impl<'de> Visitor<'de> for MembersSeed {
                 Name::Crit => members.crit = Some(map.next_value()?),
                 Name::B64 => members.b64 = Some(map.next_value()?),
                 Name::Other => {
-                    map.next_value::<IgnoredAny>()?;
+                    map.next_value::<WithoutDuplicates>()?;
                 }
             }
         }

@@ -1,5 +1,10 @@
 //! The strictness that JSON parsers leave out: duplicate members and nesting depth.
 
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
 /// Most members that an object read strictly may have.
 pub const MEMBERS_MAX: usize = 64;
 const MEMBERS_INLINE: usize = 16;
@@ -13,7 +18,7 @@ const MEMBERS_INLINE: usize = 16;
 pub struct MemberNames {
     /// The first few, without heap memory: few objects have more.
     first: [u64; MEMBERS_INLINE],
-    rest: Vec<u64>,
+    rest: HashSet<u64>,
     len: usize,
 }
 
@@ -21,17 +26,110 @@ impl MemberNames {
     /// Records a name; `false` when it was there already or the object has too many members.
     #[must_use]
     pub fn insert(&mut self, name: &str) -> bool {
+        self.len < MEMBERS_MAX && self.is_new(name)
+    }
+
+    fn is_new(&mut self, name: &str) -> bool {
         let hash = fnv1a(name.as_bytes());
-        let mut seen = self.first.iter().take(self.len).chain(&self.rest);
-        if self.len == MEMBERS_MAX || seen.any(|&other| other == hash) {
+        let mut first = self.first.iter().take(self.len);
+        if first.any(|&other| other == hash) {
             return false;
         }
-        match self.first.get_mut(self.len) {
-            Some(free) => *free = hash,
-            None => self.rest.push(hash),
+        let is_new = match self.first.get_mut(self.len) {
+            Some(free) => {
+                *free = hash;
+                true
+            }
+            None => self.rest.insert(hash),
+        };
+        self.len += usize::from(is_new);
+        is_new
+    }
+}
+
+/// Any value, read past, as long as no object in it has a member twice.
+///
+/// How many members there may be and how deep they nest is for the reader to bound by the size of
+/// the text and [`nests_within`].
+#[derive(Debug, Clone, Copy)]
+pub struct WithoutDuplicates;
+
+impl<'de> Deserialize<'de> for WithoutDuplicates {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for WithoutDuplicates {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value without duplicate members")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self, A::Error> {
+        while seq.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
+        let mut names = MemberNames::default();
+        while let Some(Name(is_new)) = map.next_key_seed(NameSeed(&mut names))? {
+            if !is_new {
+                return Err(A::Error::custom("duplicate member"));
+            }
+            map.next_value::<Self>()?;
         }
-        self.len += 1;
-        true
+        Ok(self)
+    }
+}
+
+/// Whether a member's name is new to its object.
+struct Name(bool);
+
+struct NameSeed<'n>(&'n mut MemberNames);
+
+impl<'de> serde::de::DeserializeSeed<'de> for NameSeed<'_> {
+    type Value = Name;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Name, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for NameSeed<'_> {
+    type Value = Name;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a member name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Name, E> {
+        Ok(Name(self.0.is_new(name)))
     }
 }
 
@@ -91,6 +189,25 @@ mod tests {
         let mut names = MemberNames::default();
         assert!((0..MEMBERS_MAX).all(|i| names.insert(&i.to_string())));
         assert!(!names.insert("one too many"));
+    }
+
+    #[test]
+    fn finds_duplicates_at_any_depth() {
+        let check = |json: &str, expected: bool| {
+            let outcome = serde_json::from_str::<WithoutDuplicates>(json);
+            assert_eq!(outcome.is_ok(), expected, "{json}");
+        };
+        check(
+            r#"{"a":[1,-1,1.5,"\n",true,null,{}],"b":{"a":1},"c":[{"a":1},{"a":1}]}"#,
+            true,
+        );
+        check(r#"{"a":1,"a":1}"#, false);
+        check(r#"[{"a":{"b":1,"c":2,"b":1}}]"#, false);
+        check(r#"{"a":{"b":1,"\u0062":1}}"#, false);
+        check(r#"{"a":}"#, false);
+        let members: Vec<String> = (0..1000).map(|i| format!("\"{i}\":0")).collect();
+        check(&format!("{{{}}}", members.join(",")), true);
+        check(&format!("{{{},\"999\":0}}", members.join(",")), false);
     }
 
     #[test]

@@ -2,10 +2,8 @@
 
 use std::fmt;
 
-use serde::de::{
-    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
-};
-use tollgate_jose::json::{self, MemberNames};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use tollgate_jose::json::{self, MemberNames, WithoutDuplicates};
 use tollgate_protocol::UnixSeconds;
 
 use crate::error::Error;
@@ -82,9 +80,7 @@ pub(crate) struct Claims {
 impl Claims {
     /// Reads a payload; `required` are names to look out for.
     pub(crate) fn parse(payload: &str, required: &[Box<str>]) -> Result<Self, Error> {
-        if !json::nests_within(payload.as_bytes(), DEPTH_MAX) {
-            return Err(Error::Malformed("claims nested too deep"));
-        }
+        check_depth(payload)?;
         let mut fault = Fault::default();
         let seed = ClaimsSeed {
             base: payload.as_ptr().addr(),
@@ -101,6 +97,15 @@ impl Claims {
                 _ => Error::Malformed("claims"),
             }),
         }
+    }
+}
+
+/// Refuses what nests deeper than any claims do.
+pub(crate) fn check_depth(payload: &str) -> Result<(), Error> {
+    if json::nests_within(payload.as_bytes(), DEPTH_MAX) {
+        Ok(())
+    } else {
+        Err(Error::Malformed("claims nested too deep"))
     }
 }
 
@@ -168,7 +173,7 @@ impl<'de> Visitor<'de> for ClaimsSeed<'_> {
                 Name::Azp => claims.azp = Some(map.next_value_seed(text)?),
                 Name::Nonce => claims.nonce = Some(map.next_value_seed(text)?),
                 Name::Other => {
-                    map.next_value::<IgnoredAny>()?;
+                    map.next_value::<WithoutDuplicates>()?;
                 }
             }
         }
@@ -398,7 +403,7 @@ impl<'de> Visitor<'de> for ConfirmationSeed {
                 "x5t#S256" => confirmation.x5t_s256 = Some(map.next_value()?),
                 _ => {
                     confirmation.has_unknown = true;
-                    map.next_value::<IgnoredAny>()?;
+                    map.next_value::<WithoutDuplicates>()?;
                 }
             }
         }

@@ -91,6 +91,7 @@ mod batch;
 pub mod blocking;
 mod bound;
 mod builder;
+mod claimed_issuer;
 mod claims;
 #[cfg(feature = "client")]
 pub mod client;

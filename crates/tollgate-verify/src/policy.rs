@@ -6,14 +6,17 @@ use serde::de::DeserializeOwned;
 use tollgate_jose::{Algorithm, Compact, Header, Limits, VerifyingKey};
 use tollgate_protocol::UnixSeconds;
 
+use crate::claimed_issuer;
 use crate::claims::Claims;
 use crate::error::Error;
 use crate::token::VerifiedToken;
 
-/// Payloads up to this size are decoded on the stack, so that nothing is allocated for a token
-/// before its signature has been verified; most fit the smaller room, which is quicker to clear.
-const STACK_BYTES: usize = 4096;
+/// Payloads up to the last of these sizes are decoded on the stack, so that nothing is allocated
+/// for a token before its signature has been verified; most fit the first room, which is quicker to
+/// clear, and all that the usual limits let through fit the last.
 const STACK_BYTES_USUAL: usize = 768;
+const STACK_BYTES_MORE: usize = 4096;
+const STACK_BYTES_MAX: usize = 12 * 1024 + 3;
 
 /// A claim that is required unless tolerated missing, see [`crate::danger`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,18 +133,11 @@ impl Policy {
         if self.issuers.len() == 1 {
             return Ok(0);
         }
-        let payload = parsed.unverified_payload()?;
-        let payload = std::str::from_utf8(&payload).map_err(|_| Error::Malformed("claims"))?;
-        let claims = Claims::parse(payload, &[])?;
-        let named = claims
-            .iss
-            .as_ref()
-            .ok_or_else(|| missing("iss"))?
-            .in_payload(payload);
-        self.issuers
-            .iter()
-            .position(|own| &**own == named)
-            .ok_or(Error::Issuer)
+        with_room(parsed, |room| {
+            let payload = parsed.unverified_payload_in(room)?;
+            let payload = std::str::from_utf8(&payload).map_err(|_| Error::Malformed("claims"))?;
+            claimed_issuer::position(payload, &self.issuers)
+        })
     }
 
     /// Checks the signature with `key`, then everything the claims say.
@@ -151,22 +147,10 @@ impl Policy {
         key: &VerifyingKey,
         terms: Terms<'_>,
     ) -> Result<VerifiedToken<C>, Error> {
-        if parsed.payload_b64().len() / 4 * 3 + 3 <= STACK_BYTES_USUAL {
-            self.judge_in(&mut [0; STACK_BYTES_USUAL], parsed, key, terms)
-        } else {
-            self.judge_in(&mut [0; STACK_BYTES], parsed, key, terms)
-        }
-    }
-
-    fn judge_in<C: DeserializeOwned>(
-        &self,
-        room: &mut [u8],
-        parsed: &Compact<'_>,
-        key: &VerifyingKey,
-        terms: Terms<'_>,
-    ) -> Result<VerifiedToken<C>, Error> {
-        let verified = parsed.verify_in(key, room)?;
-        self.accept(parsed, verified.as_bytes(), terms)
+        with_room(parsed, |room| {
+            let verified = parsed.verify_in(key, room)?;
+            self.accept(parsed, verified.as_bytes(), terms)
+        })
     }
 
     /// Judges a token whose very bytes are known to carry a good signature.
@@ -176,7 +160,10 @@ impl Policy {
         parsed: &Compact<'_>,
         terms: Terms<'_>,
     ) -> Result<VerifiedToken<C>, Error> {
-        self.accept(parsed, &parsed.unverified_payload()?, terms)
+        with_room(parsed, |room| {
+            let payload = parsed.unverified_payload_in(room)?;
+            self.accept(parsed, &payload, terms)
+        })
     }
 
     /// Checks everything but the signature.
@@ -285,6 +272,18 @@ impl Policy {
             return Err(Error::Expired);
         }
         Ok(())
+    }
+}
+
+/// Room on the stack for a token's payload, as far as it is not larger than any.
+fn with_room<T>(parsed: &Compact<'_>, work: impl FnOnce(&mut [u8]) -> T) -> T {
+    let size = parsed.payload_b64().len() / 4 * 3 + 3;
+    if size <= STACK_BYTES_USUAL {
+        work(&mut [0; STACK_BYTES_USUAL])
+    } else if size <= STACK_BYTES_MORE {
+        work(&mut [0; STACK_BYTES_MORE])
+    } else {
+        work(&mut [0; STACK_BYTES_MAX])
     }
 }
 

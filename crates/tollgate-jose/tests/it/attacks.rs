@@ -86,6 +86,9 @@ fn duplicate_members_are_refused() {
             "{header}"
         );
     }
+    let inside = r#"{"alg":"ES256","jwk":{"kty":"EC","crv":"x","kty":"oct"}}"#;
+    assert_eq!(parse_header(inside), Err(ParseError::Header));
+    assert!(parse_header(&inside.replacen("kty", "kid", 1)).is_ok());
     let many: Vec<String> = (0..70).map(|i| format!(r#""m{i}":0"#)).collect();
     let header = format!(r#"{{"alg":"ES256",{}}}"#, many.join(","));
     assert_eq!(parse_header(&header), Err(ParseError::DuplicateMember));

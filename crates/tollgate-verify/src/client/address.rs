@@ -34,6 +34,19 @@ pub(crate) fn check_url(url: &str) -> Result<Uri, FetchError> {
     Ok(uri)
 }
 
+/// Checks a URL that the answer from `source` points to.
+///
+/// Whoever is not loopback cannot send anybody there: what listens on loopback trusts whoever can
+/// reach it, and a provider elsewhere has no keys of its own to show on this machine.
+pub(crate) fn check_url_from(source: &Uri, url: &str) -> Result<Uri, FetchError> {
+    let target = check_url(url)?;
+    let is_loopback = |uri: &Uri| uri.host().is_some_and(names_loopback);
+    if is_loopback(&target) && !is_loopback(source) {
+        return Err(FetchError::AddressRefused);
+    }
+    Ok(target)
+}
+
 /// Whether a URL's host is loopback by its very text.
 pub(crate) fn names_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');

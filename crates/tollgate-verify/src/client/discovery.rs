@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::address::check_url;
+use super::address::{check_url, check_url_from};
 use super::http::FetchError;
 
 /// What is read of a metadata document.
@@ -29,18 +29,29 @@ pub(crate) fn metadata_urls(issuer: &str) -> Vec<String> {
     ]
 }
 
-/// Reads a document and holds it to the issuer that was asked for.
+/// Reads the document at `url` and holds it to the issuer that was asked for.
 ///
 /// A document that names another issuer is a mix-up or an attack (RFC 8414 §3.3).
-pub(crate) fn parse(json: &[u8], issuer: &str) -> Result<Metadata, FetchError> {
-    let metadata: Metadata =
-        serde_json::from_slice(json).map_err(|_| FetchError::Invalid("malformed metadata"))?;
+pub(crate) fn parse(json: &[u8], issuer: &str, url: &str) -> Result<Metadata, FetchError> {
+    let metadata: Metadata = serde_json::from_slice(json).map_err(|_| MALFORMED)?;
     if metadata.issuer != issuer {
         return Err(FetchError::Invalid("metadata of another issuer"));
     }
-    check_url(&metadata.jwks_uri)?;
+    check_url_from(&check_url(url)?, &metadata.jwks_uri)?;
     Ok(metadata)
 }
+
+/// Whether this failure means that the document may be at the other place: there is none here, or
+/// a page for people. A document that names another issuer is no reason to go on looking.
+pub(crate) fn may_be_elsewhere(error: &FetchError) -> bool {
+    match error {
+        FetchError::Status(429) => false,
+        FetchError::Status(status) => *status < 500,
+        other => *other == MALFORMED,
+    }
+}
+
+const MALFORMED: FetchError = FetchError::Invalid("malformed metadata");
 
 #[cfg(test)]
 mod tests {
@@ -74,11 +85,9 @@ mod tests {
     #[test]
     fn documents_are_held_to_their_issuer() {
         let check = |json: &str, expected: bool| {
-            assert_eq!(
-                parse(json.as_bytes(), "https://as.example").is_ok(),
-                expected,
-                "{json}"
-            );
+            let url = "https://as.example/metadata";
+            let parsed = parse(json.as_bytes(), "https://as.example", url);
+            assert_eq!(parsed.is_ok(), expected, "{json}");
         };
         check(
             r#"{"issuer":"https://as.example","jwks_uri":"https://as.example/jwks"}"#,
@@ -100,11 +109,27 @@ mod tests {
             r#"{"issuer":"https://as.example","jwks_uri":"file:///etc/passwd"}"#,
             false,
         );
+        check(
+            r#"{"issuer":"https://as.example","jwks_uri":"http://127.0.0.1:6379/"}"#,
+            false,
+        );
+        check(
+            r#"{"issuer":"https://as.example","jwks_uri":"https://localhost/jwks"}"#,
+            false,
+        );
+        check(
+            r#"{"issuer":"https://as.example","jwks_uri":"https://keys.example/jwks"}"#,
+            true,
+        );
         check(r#"{"issuer":"https://as.example"}"#, false);
         check(
             r#"{"issuer":"https://as.example","issuer":"x","jwks_uri":"https://a/"}"#,
             false,
         );
         check("<html>", false);
+
+        let local = r#"{"issuer":"http://127.0.0.1:1","jwks_uri":"http://localhost:2/jwks"}"#;
+        let at = |url| parse(local.as_bytes(), "http://127.0.0.1:1", url).is_ok();
+        assert!(at("http://127.0.0.1:1/metadata") && !at("https://as.example/metadata"));
     }
 }

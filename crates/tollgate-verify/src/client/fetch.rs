@@ -119,15 +119,18 @@ impl Fetcher {
             .map_or_else(|| discovery::metadata_urls(issuer), |u| vec![u]);
         let mut last = FetchError::Invalid("no metadata");
         for url in urls {
-            match self.get(&url, deadline) {
-                Ok(response) => {
-                    let metadata = discovery::parse(&response.body, issuer)?;
-                    let ttl = freshness(&response).unwrap_or(self.settings.ttl);
+            let found = self.get(&url, deadline).and_then(|response| {
+                let metadata = discovery::parse(&response.body, issuer, &url)?;
+                Ok((metadata, freshness(&response)))
+            });
+            match found {
+                Ok((metadata, fresh)) => {
+                    let ttl = fresh.unwrap_or(self.settings.ttl);
                     let ttl = ttl.max(self.settings.ttl_min).min(self.settings.ttl_max);
                     *kept = Some((metadata.clone(), self.clock.elapsed().saturating_add(ttl)));
                     return Ok(metadata);
                 }
-                Err(error @ FetchError::Status(400..=499)) => last = error,
+                Err(error) if discovery::may_be_elsewhere(&error) => last = error,
                 Err(error) => return Err(error),
             }
         }

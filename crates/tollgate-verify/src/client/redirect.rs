@@ -2,7 +2,7 @@
 
 use http::{StatusCode, Uri};
 
-use super::address::{check_url, names_loopback};
+use super::address::check_url_from;
 use super::http::FetchError;
 
 /// Whether an answer sends the asker of a GET elsewhere (RFC 9110 §15.4).
@@ -13,21 +13,15 @@ pub(crate) fn is_redirect(status: StatusCode) -> bool {
 /// The URL that `location` names, seen from `current`: absolute, or a path on the same host.
 ///
 /// # Errors
-/// [`FetchError::AddressRefused`] where nothing may be asked; whoever is not loopback cannot send
-/// anybody there.
+/// [`FetchError::AddressRefused`] where nothing may be asked.
 pub(crate) fn next_url(current: &Uri, location: &str) -> Result<Uri, FetchError> {
     let is_path = location.starts_with('/') && !location.starts_with("//");
-    let next = match (current.scheme_str(), current.authority()) {
+    match (current.scheme_str(), current.authority()) {
         (Some(scheme), Some(authority)) if is_path => {
-            check_url(&format!("{scheme}://{authority}{location}"))?
+            check_url_from(current, &format!("{scheme}://{authority}{location}"))
         }
-        _ => check_url(location)?,
-    };
-    let is_loopback = |uri: &Uri| uri.host().is_some_and(names_loopback);
-    if is_loopback(&next) && !is_loopback(current) {
-        return Err(FetchError::AddressRefused);
+        _ => check_url_from(current, location),
     }
-    Ok(next)
 }
 
 #[cfg(test)]

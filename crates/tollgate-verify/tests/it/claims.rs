@@ -122,6 +122,17 @@ fn payloads_that_json_cannot_hold() {
     );
     check(&plain.replacen('{', r#"{"\u0061ud":"x","#, 1), "malformed");
     check(&plain.replacen('{', r#"{"x":1,"x":2,"#, 1), "malformed");
+    let nested = r#"{"realm":{"roles":[{"a":1,"b":2}],"ROLES":[]},"#;
+    check(&plain.replacen('{', nested, 1), "ok");
+    for twice in [r#""roles""#, r#""role\u0073""#] {
+        let nested = nested.replace(r#""ROLES""#, twice);
+        check(&plain.replacen('{', &nested, 1), "malformed");
+    }
+    let nested = nested.replace(r#""b""#, r#""a""#);
+    check(&plain.replacen('{', &nested, 1), "malformed");
+    let many: Vec<String> = (0..200).map(|i| format!("\"r{i}\":1")).collect();
+    let many = format!("{{\"x\":{{{}}},", many.join(","));
+    check(&plain.replacen('{', &many, 1), "ok");
     let deep = format!(r#"{{"x":{}1{},"#, "[".repeat(5000), "]".repeat(5000));
     check(&plain.replacen('{', &deep, 1), "malformed");
     let deep = format!(r#"{{"x":{}1{},"#, "[".repeat(31), "]".repeat(31));

@@ -9,11 +9,29 @@ use crate::provider::{ISSUER, KEY, good, token};
 
 #[test]
 fn rfc_8414_is_the_second_place() {
-    let scene = scene();
-    scene.fake.answer(METADATA, status(404));
-    scene.fake.answer(METADATA_8414, Fake::metadata());
-    assert_eq!(scene.outcome(&token(&good())), "ok");
-    assert_eq!(scene.fake.requests(METADATA_8414), 1);
+    // Nothing there, a log-in page, or a page for people under every name.
+    for first in [
+        status(404),
+        status(302),
+        status(401),
+        raw(b"<!doctype html>"),
+        raw(b""),
+        raw(b"[]"),
+        ok(&json!({"issuer": ISSUER})),
+        ok(&json!({"issuer": ISSUER, "jwks_uri": 5})),
+    ] {
+        let scene = scene();
+        scene.fake.answer(METADATA, first.clone());
+        scene.fake.answer(METADATA_8414, Fake::metadata());
+        assert_eq!(scene.outcome(&token(&good())), "ok", "{first:?}");
+        assert_eq!(scene.fake.requests(METADATA_8414), 1, "{first:?}");
+
+        let nowhere = super::fake::scene();
+        nowhere.fake.answer(METADATA, first);
+        nowhere.fake.answer(METADATA_8414, status(404));
+        assert_eq!(nowhere.outcome(&token(&good())), "keys_unavailable");
+        assert_eq!(nowhere.fake.requests(JWKS), 0);
+    }
 }
 
 #[test]
@@ -23,14 +41,14 @@ fn metadata_that_cannot_be_trusted_is_refused() {
         ok(&json!({"issuer": "https://evil.example", "jwks_uri": JWKS})),
         ok(&json!({"issuer": ISSUER, "jwks_uri": "http://as.example/jwks"})),
         ok(&json!({"issuer": ISSUER, "jwks_uri": "file:///etc/passwd"})),
-        ok(&json!({"issuer": ISSUER, "jwks_uri": 5})),
-        ok(&json!({"issuer": ISSUER})),
-        raw(b"[]"),
-        raw(b""),
+        ok(&json!({"issuer": ISSUER, "jwks_uri": "http://127.0.0.1:6379/"})),
+        ok(&json!({"issuer": ISSUER, "jwks_uri": "https://localhost/jwks"})),
+        status(429),
         status(500),
     ] {
         let scene = scene();
         scene.fake.answer(METADATA, bad.clone());
+        scene.fake.answer(METADATA_8414, Fake::metadata());
         assert_eq!(
             scene.outcome(&token(&good())),
             "keys_unavailable",
