@@ -62,8 +62,10 @@ impl Header {
     /// (RFC 7515 §4.1.9).
     #[must_use]
     pub fn is_typ(&self, expected: &str) -> bool {
-        self.typ()
-            .is_some_and(|typ| is_same_media_type(typ, expected))
+        self.typ.as_ref().is_some_and(|typ| {
+            // As nearly everybody spells it.
+            typ.as_bytes() == expected.as_bytes() || is_same_media_type(typ.as_str(), expected)
+        })
     }
 
     /// Decodes and judges an encoded header; the flag says whether the payload is plain.
@@ -79,9 +81,12 @@ impl Header {
             // Checked as a whole, so that ignored members are valid UTF-8 too.
             let text = std::str::from_utf8(json).map_err(|_| ParseError::Header)?;
             let mut deserializer = serde_json::Deserializer::from_str(text);
-            let members = MembersSeed.deserialize(&mut deserializer);
-            let members = members.and_then(|members| deserializer.end().map(|()| members));
-            members.map_err(|_| ParseError::Header)?.judge(form)
+            // Filled in place: moved about, it costs more than it takes to read.
+            let mut members = Members::default();
+            let read = MembersSeed(&mut members).deserialize(&mut deserializer);
+            read.and_then(|()| deserializer.end())
+                .map_err(|_| ParseError::Header)?;
+            members.judge(form)
         })
     }
 }
@@ -152,8 +157,11 @@ impl<const MAX: usize> Text<MAX> {
     }
 
     fn as_str(&self) -> &str {
-        let bytes = self.bytes.get(..self.len).unwrap_or_default();
-        std::str::from_utf8(bytes).unwrap_or_default()
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
     }
 }
 
@@ -236,25 +244,25 @@ enum Name {
     Other,
 }
 
-struct MembersSeed;
+struct MembersSeed<'m, 'de>(&'m mut Members<'de>);
 
-impl<'de> DeserializeSeed<'de> for MembersSeed {
-    type Value = Members<'de>;
+impl<'de> DeserializeSeed<'de> for MembersSeed<'_, 'de> {
+    type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for MembersSeed {
-    type Value = Members<'de>;
+impl<'de> Visitor<'de> for MembersSeed<'_, 'de> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JOSE header")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Members::default();
+        let Self(members) = self;
         let mut names = MemberNames::default();
         while let Some(name) = map.next_key_seed(NameSeed {
             names: &mut names,
@@ -271,7 +279,7 @@ impl<'de> Visitor<'de> for MembersSeed {
                 }
             }
         }
-        Ok(members)
+        Ok(())
     }
 }
 

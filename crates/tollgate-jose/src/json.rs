@@ -1,6 +1,6 @@
 //! The strictness that JSON parsers leave out: duplicate members and nesting depth.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -18,7 +18,7 @@ const MEMBERS_INLINE: usize = 16;
 pub struct MemberNames {
     /// The first few, without heap memory: few objects have more.
     first: [u64; MEMBERS_INLINE],
-    rest: HashSet<u64>,
+    rest: BTreeSet<u64>,
     len: usize,
 }
 

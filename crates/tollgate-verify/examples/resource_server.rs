@@ -24,6 +24,7 @@
 
 use std::env;
 use std::error::Error;
+use std::process::ExitCode;
 
 use axum::extract::State;
 use axum::routing::get;
@@ -31,54 +32,129 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tollgate_verify::Verifier;
-use tollgate_verify::client::KeySource;
+use tollgate_verify::client::{FetchError, KeySource};
 use tollgate_verify::web::{Authenticated, RequireScope, RequireToken, ResourceMetadata};
 
 #[tokio::main(flavor = "multi_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let discovery_url = required("RS_DISCOVERY_URL")?;
-    let audience = required("RS_AUDIENCE")?;
-    let scope = env::var("RS_REQUIRE_SCOPE").unwrap_or_default();
-    let listen = env::var("RS_LISTEN").unwrap_or_else(|_| "127.0.0.1:3000".to_owned());
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
 
-    let issuer = env::var("RS_ISSUER").unwrap_or_else(|_| issuer_of(&discovery_url));
-    // The usual places are all tried; an unusual one is taken at its word.
-    let is_usual = ["/openid-configuration", "/oauth-authorization-server"]
-        .iter()
-        .any(|name| discovery_url.contains(&format!("/.well-known{name}")));
-    let source = if is_usual || !discovery_url.contains("/.well-known/") {
-        KeySource::discovery(&issuer)
-    } else {
-        KeySource::metadata_url(&issuer, &discovery_url)
-    };
-    let verifier = Verifier::builder()
-        .issuer(&issuer)
-        .audience(&audience)
-        .key_source(&source.build())
-        .build()?;
-    // Ahead of the first request; a provider that is not up yet is asked again then.
-    if let Err(error) = verifier.warm_up().await {
-        eprintln!("warning: {error}");
+async fn run() -> Result<(), Box<dyn Error>> {
+    let settings = Settings::read(|name| env::var(name).ok())?;
+    let listener = TcpListener::bind(&settings.listen)
+        .await
+        .map_err(|error| format!("cannot listen on RS_LISTEN={}: {error}", settings.listen))?;
+    println!("listening on http://{}", listener.local_addr()?);
+    serve(&settings, listener).await
+}
+
+/// What the environment says.
+pub(crate) struct Settings {
+    discovery_url: String,
+    issuer: String,
+    audience: String,
+    scope: String,
+    origin: Option<String>,
+    listen: String,
+}
+
+impl Settings {
+    pub(crate) fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+        let optional = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+        let required = |name: &str, example: &str| {
+            optional(name).ok_or_else(|| format!("{name} is not set; an example: {name}={example}"))
+        };
+        let discovery_url = required("RS_DISCOVERY_URL", "http://127.0.0.1:8080")?;
+        if !["http://", "https://"]
+            .iter()
+            .any(|scheme| discovery_url.starts_with(scheme))
+        {
+            return Err(format!(
+                "RS_DISCOVERY_URL={discovery_url} is no http or https URL"
+            ));
+        }
+        let issuer = optional("RS_ISSUER").unwrap_or_else(|| issuer_of(&discovery_url));
+        Ok(Self {
+            audience: required("RS_AUDIENCE", &issuer)?,
+            discovery_url,
+            issuer,
+            scope: optional("RS_REQUIRE_SCOPE").unwrap_or_default(),
+            origin: optional("RS_ORIGIN"),
+            listen: optional("RS_LISTEN").unwrap_or_else(|| "127.0.0.1:3000".to_owned()),
+        })
     }
 
-    let listener = TcpListener::bind(&listen).await?;
-    println!("listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, app(verifier, &issuer, &audience, &scope)).await?;
+    /// The usual places are all tried; an unusual one is taken at its word.
+    fn key_source(&self) -> KeySource {
+        let is_usual = ["/openid-configuration", "/oauth-authorization-server"]
+            .iter()
+            .any(|name| self.discovery_url.contains(&format!("/.well-known{name}")));
+        if is_usual || !self.discovery_url.contains("/.well-known/") {
+            KeySource::discovery(&self.issuer).build()
+        } else {
+            KeySource::metadata_url(&self.issuer, &self.discovery_url).build()
+        }
+    }
+}
+
+pub(crate) async fn serve(
+    settings: &Settings,
+    listener: TcpListener,
+) -> Result<(), Box<dyn Error>> {
+    let verifier = Verifier::builder()
+        .issuer(&settings.issuer)
+        .audience(&settings.audience)
+        .key_source(&settings.key_source())
+        .build()?;
+    let app = app(settings, verifier.clone());
+    // Ahead of the first request; a provider that is not up yet is asked again later.
+    tokio::spawn(async move {
+        if verifier.warm_up().await.is_err() {
+            eprintln!("warning: no keys yet: {}", why(&verifier));
+        }
+    });
+    axum::serve(listener, app).await?;
     Ok(())
 }
 
-fn app(verifier: Verifier, issuer: &str, audience: &str, scope: &str) -> Router {
-    let metadata = ResourceMetadata::new(audience, issuer).scopes(scope.split_ascii_whitespace());
+/// Why there are no keys, and what may help.
+fn why(verifier: &Verifier) -> String {
+    let sources = verifier.stats().sources;
+    match sources.into_iter().find_map(|source| source.last_failure) {
+        Some(error @ FetchError::OtherIssuer(_)) => {
+            format!("{error}; if that is whom you trust, say so with RS_ISSUER")
+        }
+        Some(error @ FetchError::AddressRefused) => format!(
+            "{error}: it has to be https at a public address, or http at 127.0.0.1, [::1] or localhost"
+        ),
+        Some(error) => error.to_string(),
+        None => "the provider did not answer".to_owned(),
+    }
+}
+
+fn app(settings: &Settings, verifier: Verifier) -> Router {
+    let metadata = ResourceMetadata::new(&settings.audience, &settings.issuer)
+        .scopes(settings.scope.split_ascii_whitespace());
     let mut layer = RequireToken::new(verifier.clone())
         .realm("resource server")
         .on_refusal(|error| eprintln!("refused: {error}"));
-    if let Ok(origin) = env::var("RS_ORIGIN") {
-        layer = layer.dpop(&origin);
+    if let Some(url) = metadata.url() {
+        layer = layer.resource_metadata(&url);
+    }
+    if let Some(origin) = &settings.origin {
+        layer = layer.dpop(origin);
     }
     let protected = Router::new()
         .route(
             "/protected",
-            get(protected).route_layer(RequireScope::new(scope)),
+            get(protected).route_layer(RequireScope::new(&settings.scope)),
         )
         .route("/whoami", get(whoami))
         .route_layer(layer);
@@ -115,7 +191,14 @@ fn scope_of(token: &Authenticated) -> String {
 /// The issuer whose metadata is at a URL: the URL without its well-known part.
 fn issuer_of(url: &str) -> String {
     let Some((host, rest)) = url.split_once("/.well-known/") else {
-        return url.to_owned();
+        // A host alone is often written with a slash, and its issuer seldom.
+        let is_host = url.matches('/').count() == 3;
+        return if is_host {
+            url.trim_end_matches('/')
+        } else {
+            url
+        }
+        .to_owned();
     };
     // RFC 8414 puts the issuer's path behind the well-known part, OpenID Connect before it.
     let path = rest
@@ -123,8 +206,4 @@ fn issuer_of(url: &str) -> String {
         .and_then(|at| rest.get(at..))
         .unwrap_or_default();
     format!("{host}{path}")
-}
-
-fn required(name: &str) -> Result<String, String> {
-    env::var(name).map_err(|_| format!("{name} is not set"))
 }

@@ -79,19 +79,24 @@ pub(crate) struct Claims {
 
 impl Claims {
     /// Reads a payload; `required` are names to look out for.
-    pub(crate) fn parse(payload: &str, required: &[Box<str>]) -> Result<Self, Error> {
+    ///
+    /// They are boxed, because they are handed on several times, and moving them each time would
+    /// cost more than the room.
+    pub(crate) fn parse(payload: &str, required: &[Box<str>]) -> Result<Box<Self>, Error> {
         check_depth(payload)?;
         let mut fault = Fault::default();
+        let mut claims = Box::<Self>::default();
         let seed = ClaimsSeed {
             base: payload.as_ptr().addr(),
             required,
             fault: &mut fault,
+            claims: &mut claims,
         };
         let mut deserializer = serde_json::Deserializer::from_str(payload);
-        let claims = seed.deserialize(&mut deserializer);
-        match claims.and_then(|claims| deserializer.end().map(|()| claims)) {
-            Ok(_) if fault.has_duplicates => Err(Error::Malformed("duplicate claim")),
-            Ok(claims) => Ok(claims),
+        let read = seed.deserialize(&mut deserializer);
+        match read.and_then(|()| deserializer.end()) {
+            Ok(()) if fault.has_duplicates => Err(Error::Malformed("duplicate claim")),
+            Ok(()) => Ok(claims),
             Err(error) => Err(match fault.reading {
                 Some(claim) if error.is_data() => Error::InvalidClaim(claim.into()),
                 _ => Error::Malformed("claims"),
@@ -120,37 +125,38 @@ struct ClaimsSeed<'c> {
     base: usize,
     required: &'c [Box<str>],
     fault: &'c mut Fault,
+    claims: &'c mut Claims,
 }
 
 impl<'de> DeserializeSeed<'de> for ClaimsSeed<'_> {
-    type Value = Claims;
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Claims, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
 impl<'de> Visitor<'de> for ClaimsSeed<'_> {
-    type Value = Claims;
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JWT claims set")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Claims, A::Error> {
-        let mut claims = Claims::default();
-        let mut names = MemberNames::default();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let claims = self.claims;
+        let mut seen = Seen::default();
         let text = TextSeed { base: self.base };
         let texts = TextsSeed { base: self.base };
         loop {
             self.fault.reading = None;
             let name = NameSeed {
-                names: &mut names,
+                seen: &mut seen,
                 required: self.required,
-                claims: &mut claims,
+                claims,
             };
             let Some((name, is_new)) = map.next_key_seed(name)? else {
-                return Ok(claims);
+                return Ok(());
             };
             self.fault.has_duplicates |= !is_new;
             self.fault.reading = name.claim();
@@ -177,6 +183,26 @@ impl<'de> Visitor<'de> for ClaimsSeed<'_> {
                 }
             }
         }
+    }
+}
+
+/// The names that have come so far.
+#[derive(Default)]
+struct Seen {
+    /// One bit for each of [`Name`].
+    known: u16,
+    others: MemberNames,
+}
+
+impl Seen {
+    fn insert(&mut self, name: Name, spelled: &str) -> bool {
+        if let Name::Other = name {
+            return self.others.insert(spelled);
+        }
+        let bit = 1 << name.position();
+        let is_new = self.known & bit == 0;
+        self.known |= bit;
+        is_new
     }
 }
 
@@ -218,6 +244,14 @@ impl Name {
         }
     }
 
+    #[expect(
+        clippy::as_conversions,
+        reason = "the number of a variant without fields"
+    )]
+    const fn position(self) -> u8 {
+        self as u8
+    }
+
     fn claim(self) -> Option<&'static str> {
         Some(match self {
             Self::Iss => "iss",
@@ -239,7 +273,7 @@ impl Name {
 }
 
 struct NameSeed<'c> {
-    names: &'c mut MemberNames,
+    seen: &'c mut Seen,
     required: &'c [Box<str>],
     claims: &'c mut Claims,
 }
@@ -267,7 +301,8 @@ impl Visitor<'_> for NameSeed<'_> {
         {
             self.claims.required_seen |= 1 << position;
         }
-        Ok((Name::parse(name), self.names.insert(name)))
+        let parsed = Name::parse(name);
+        Ok((parsed, self.seen.insert(parsed, name)))
     }
 }
 

@@ -198,7 +198,7 @@ impl Policy {
         &self,
         payload: &str,
         now: UnixSeconds,
-    ) -> Result<Claims, Error> {
+    ) -> Result<Box<Claims>, Error> {
         let claims = Claims::parse(payload, &[])?;
         let (token_type, binding) = (&TokenType::Any, Binding::Presented);
         self.check(

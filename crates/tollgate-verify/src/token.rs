@@ -14,7 +14,7 @@ use crate::claims::{Claims, Text};
 #[derive(Clone)]
 pub struct VerifiedToken<C = NoClaims> {
     pub(crate) payload: Box<str>,
-    pub(crate) claims: Claims,
+    pub(crate) claims: Box<Claims>,
     /// None for a token that was introspected.
     pub(crate) alg: Option<Algorithm>,
     pub(crate) custom: C,

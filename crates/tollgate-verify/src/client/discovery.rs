@@ -35,7 +35,12 @@ pub(crate) fn metadata_urls(issuer: &str) -> Vec<String> {
 pub(crate) fn parse(json: &[u8], issuer: &str, url: &str) -> Result<Metadata, FetchError> {
     let metadata: Metadata = serde_json::from_slice(json).map_err(|_| MALFORMED)?;
     if metadata.issuer != issuer {
-        return Err(FetchError::Invalid("metadata of another issuer"));
+        let named = metadata
+            .issuer
+            .chars()
+            .take(ISSUER_SHOWN_MAX)
+            .collect::<String>();
+        return Err(FetchError::OtherIssuer(named.into()));
     }
     check_url_from(&check_url(url)?, &metadata.jwks_uri)?;
     Ok(metadata)
@@ -51,6 +56,8 @@ pub(crate) fn may_be_elsewhere(error: &FetchError) -> bool {
     }
 }
 
+/// How much of a foreign issuer's name goes to the log, in characters.
+const ISSUER_SHOWN_MAX: usize = 200;
 const MALFORMED: FetchError = FetchError::Invalid("malformed metadata");
 
 #[cfg(test)]

@@ -105,6 +105,9 @@ pub enum FetchError {
         /// `Retry-After`.
         retry_after: Duration,
     },
+    /// The metadata are those of this issuer, and not of the one that was asked for.
+    #[error("fetch: metadata of another issuer, {0:?}")]
+    OtherIssuer(Box<str>),
     /// The answer is not what it should be.
     #[error("fetch: {0}")]
     Invalid(&'static str),

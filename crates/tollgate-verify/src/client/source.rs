@@ -156,6 +156,7 @@ struct Control {
     /// After a failure: until when the provider is left alone.
     rests_until: Duration,
     missed_at: Option<Duration>,
+    last_failure: Option<FetchError>,
 }
 
 #[derive(Default)]
@@ -255,6 +256,7 @@ impl Source {
 
     pub(crate) fn stats(&self) -> SourceStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let last_failure = self.lock().last_failure.clone();
         let current = self.current.load_full();
         let now = self.clock.elapsed();
         SourceStats {
@@ -267,6 +269,7 @@ impl Source {
                 .as_ref()
                 .map(|snapshot| now.saturating_sub(snapshot.fetched_at)),
             keys: current.map_or(0, |snapshot| snapshot.ring.len()),
+            last_failure,
         }
     }
 
@@ -336,11 +339,12 @@ impl Source {
             Ok(keys) => keys,
             Err(error) => {
                 control.rests_until = now.saturating_add(self.rest_after(&error));
+                control.last_failure = Some(error);
                 self.counters.failures.fetch_add(1, Ordering::Relaxed);
                 return;
             }
         };
-        control.rests_until = Duration::ZERO;
+        (control.rests_until, control.last_failure) = (Duration::ZERO, None);
         let CacheSettings {
             ttl,
             ttl_min,

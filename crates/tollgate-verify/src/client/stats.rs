@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::http::FetchError;
 use crate::error::Error;
 
 /// What one source of keys has done.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SourceStats {
     /// Tokens that found fresh keys at hand.
@@ -24,6 +25,8 @@ pub struct SourceStats {
     pub age: Option<Duration>,
     /// Keys at hand.
     pub keys: usize,
+    /// Why the last refresh brought no keys; `None` when it did, or there was none yet.
+    pub last_failure: Option<FetchError>,
 }
 
 impl SourceStats {

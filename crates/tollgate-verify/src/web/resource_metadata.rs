@@ -44,6 +44,16 @@ impl ResourceMetadata {
         self
     }
 
+    /// The URL where RFC 9728 §3.1 looks for it; `None` when the resource's name is no https or http
+    /// URL, so that nobody could look.
+    #[must_use]
+    pub fn url(&self) -> Option<String> {
+        let (scheme, rest) = self.resource.split_once("://")?;
+        let host = rest.split(['/', '?', '#']).next()?;
+        let is_web = scheme == "https" || scheme == "http";
+        (is_web && !host.is_empty()).then(|| format!("{scheme}://{host}{}", self.path()))
+    }
+
     /// The path where RFC 9728 §3.1 looks for it: the well-known part before the resource's path.
     #[must_use]
     pub fn path(&self) -> String {

@@ -17,6 +17,8 @@ mod hostile;
 mod id_token;
 mod issuers;
 mod provider;
+mod resource_server;
+mod running;
 mod signatures;
 mod validators;
 mod verified_cache;

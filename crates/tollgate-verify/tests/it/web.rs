@@ -332,6 +332,14 @@ fn resource_metadata_is_where_rfc_9728_looks() {
     check(AUDIENCE, "");
     check("https://rs.example/", "");
     check("https://rs.example/a/b", "/a/b");
+    let url = |resource: &str| ResourceMetadata::new(resource, ISSUER).url();
+    let known = "https://rs.example/.well-known/oauth-protected-resource";
+    assert_eq!(url("https://rs.example").as_deref(), Some(known));
+    assert_eq!(url("https://rs.example/a"), Some(format!("{known}/a")));
+    assert_eq!(
+        [url("orders"), url("urn://x"), url("https://")],
+        [None, None, None]
+    );
     let metadata = ResourceMetadata::new(AUDIENCE, ISSUER).scopes(["a"]).dpop();
     let json = serde_json::to_value(metadata).unwrap();
     assert_eq!(json["authorization_servers"], json!([ISSUER]));
