@@ -12,6 +12,7 @@ use super::clock::Clock;
 use super::form::{self, ClientCredentials};
 use super::http::{FetchError, FetchRequest, FetchResponse, HttpClient};
 use super::introspection::{IntrospectionError, IntrospectionSettings};
+use super::retry::retry;
 use super::source::KeySource;
 use crate::blocking;
 use crate::danger::DangerousBuilder as _;
@@ -247,7 +248,18 @@ impl Answers {
     }
 
     fn send(&self, request: &FetchRequest) -> Result<FetchResponse, FetchError> {
-        self.http.fetch(request)?.accepted(self.settings.bytes_max)
+        let IntrospectionSettings {
+            timeout,
+            retries,
+            bytes_max,
+            ..
+        } = self.settings;
+        // To ask twice changes nothing, so a passing failure need not cost a token.
+        retry(&*self.clock, timeout, retries, |deadline| {
+            let mut request = request.clone();
+            request.timeout = deadline.saturating_sub(self.clock.elapsed());
+            self.http.fetch(&request)?.accepted(bytes_max)
+        })
     }
 }
 

@@ -1,6 +1,5 @@
-//! Fetching metadata and keys: attempts, pauses, and what counts as an answer.
+//! Fetching metadata and keys: where they are, and what counts as an answer.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,11 +11,9 @@ use super::cache_control::freshness;
 use super::clock::Clock;
 use super::discovery::{self, Metadata};
 use super::http::{FetchError, FetchRequest, FetchResponse, HttpClient};
+use super::retry::retry;
 use super::settings::CacheSettings;
 use crate::keys::KeyRing;
-
-/// The first pause before another attempt; it doubles, and is shortened at random.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// Where keys come from.
 #[derive(Debug, Clone)]
@@ -69,34 +66,16 @@ impl Fetcher {
     ///
     /// An answer without a single usable key is a failure: it must not replace good keys.
     pub(crate) fn fetch(&self) -> Fetched {
-        self.attempts().inspect_err(|_| {
+        let CacheSettings {
+            timeout, retries, ..
+        } = self.settings;
+        let fetched = retry(&*self.clock, timeout, retries, |deadline| {
+            self.fetch_once(deadline)
+        });
+        fetched.inspect_err(|_| {
             // They may have moved: the next refresh asks where to.
             *self.metadata.lock().unwrap_or_else(PoisonError::into_inner) = None;
         })
-    }
-
-    fn attempts(&self) -> Fetched {
-        let deadline = self.clock.elapsed().saturating_add(self.settings.timeout);
-        let mut attempt = 0;
-        loop {
-            let error = match self.fetch_once(deadline) {
-                Ok(keys) => return Ok(keys),
-                Err(error) => error,
-            };
-            let pause = jittered(PAUSE.saturating_mul(1 << attempt.min(6)));
-            let pause = match error {
-                FetchError::Failed(_) | FetchError::TimedOut => pause,
-                FetchError::Status(429 | 500..) => pause,
-                FetchError::Busy { retry_after, .. } => pause.max(retry_after),
-                _ => return Err(error),
-            };
-            let has_time = self.clock.elapsed().saturating_add(pause) < deadline;
-            if attempt == self.settings.retries || !has_time {
-                return Err(error);
-            }
-            self.clock.pause(pause);
-            attempt += 1;
-        }
     }
 
     /// The metadata of the issuer.
@@ -174,10 +153,4 @@ impl Fetcher {
         let request = FetchRequest::new(url, self.settings.bytes_max, timeout);
         self.http.fetch(&request)?.accepted(self.settings.bytes_max)
     }
-}
-
-/// Between half of a pause and all of it, so that many verifiers do not come back at once.
-fn jittered(pause: Duration) -> Duration {
-    let random = RandomState::new().hash_one(0_u8) % 512;
-    pause / 2 + pause.mul_f64(f64::from(u16::try_from(random).unwrap_or(0)) / 1024.0)
 }

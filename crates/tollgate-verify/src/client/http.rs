@@ -62,7 +62,7 @@ pub struct FetchResponse {
     pub age_seconds: Option<u64>,
     /// `Content-Type`.
     pub content_type: Option<String>,
-    /// `Retry-After`, where it is in seconds.
+    /// How long `Retry-After` says to wait.
     pub retry_after: Option<Duration>,
     /// Body.
     pub body: Vec<u8>,

@@ -52,8 +52,10 @@ pub struct IntrospectionSettings {
     pub requests_max: usize,
     /// Most tokens that wait for their turn.
     pub waiting_max: usize,
-    /// Time for one request.
+    /// Time for one request with all its retries.
     pub timeout: Duration,
+    /// Further attempts after a failure that may pass, with growing pauses.
+    pub retries: u32,
     /// Longest answer, in bytes.
     pub bytes_max: usize,
 }
@@ -66,6 +68,7 @@ impl Default for IntrospectionSettings {
             requests_max: 8,
             waiting_max: 1_000,
             timeout: Duration::from_secs(5),
+            retries: 2,
             bytes_max: 1024 * 1024,
         }
     }
@@ -160,7 +163,7 @@ impl Introspector {
         self.shared.begin(token).answer().await
     }
 
-    /// Requests sent, and answers taken from the cache.
+    /// Requests made, retries not counted, and answers taken from the cache.
     #[must_use]
     pub fn requests_and_hits(&self) -> (u64, u64) {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -274,7 +277,6 @@ impl Call {
     }
 }
 
-#[expect(clippy::large_enum_variant, reason = "handed on at once, never kept")]
 enum Begun {
     Known(Result<Option<VerifiedToken>, IntrospectionError>),
     Asking(Arc<Call>),

@@ -13,6 +13,7 @@ mod form;
 mod http;
 mod introspection;
 mod redirect;
+mod retry;
 mod settings;
 pub(crate) mod source;
 pub(crate) mod stats;

@@ -16,6 +16,7 @@ use ureq::{Agent, Proxy};
 use super::address::AddressPolicy;
 use super::http::{FetchError, FetchRequest, FetchResponse, HttpClient};
 use super::redirect::{is_redirect, next_url};
+use super::retry::retry_after;
 
 /// The default [`HttpClient`].
 pub struct DefaultHttpClient {
@@ -190,7 +191,8 @@ fn read(
         cache_control: header("cache-control"),
         age_seconds: seconds("age"),
         content_type: header("content-type"),
-        retry_after: seconds("retry-after").map(Duration::from_secs),
+        retry_after: header("retry-after")
+            .and_then(|value| retry_after(&value, header("date").as_deref())),
         body: bytes,
     })
 }

@@ -113,7 +113,6 @@ struct Progress {
     has_retried: bool,
 }
 
-#[expect(clippy::large_enum_variant, reason = "handed on at once, never kept")]
 enum Step<C> {
     Done(Result<VerifiedToken<C>, Error>),
     Wait(Flight),

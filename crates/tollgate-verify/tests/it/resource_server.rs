@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
+use tollgate_verify::client::{Clock as _, SystemClock};
 
 use crate::provider::{AUDIENCE, KEY, jwk_set, sign_with};
 use crate::running::{Answer, Running};
@@ -59,10 +59,7 @@ impl Provider {
 
     /// A token of now with these claims changed.
     fn token(&self, changes: &Value) -> String {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap()
-            .as_secs();
+        let now = SystemClock::default().now().0;
         let mut claims = json!({
             "iss": self.issuer, "aud": AUDIENCE, "sub": "alice", "client_id": "web",
             "iat": now - 5, "exp": now + 600, "scope": "orders:read other",

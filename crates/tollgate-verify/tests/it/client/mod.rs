@@ -6,5 +6,6 @@ mod discovery;
 pub(crate) mod fake;
 mod faulty;
 mod introspection;
+mod proxy;
 mod refresh;
 mod sharing;
