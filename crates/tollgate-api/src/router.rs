@@ -143,7 +143,7 @@ impl<S: Store> Handler for Api<S> {
         context: &mut RequestContext,
     ) -> Response<ResponseBody> {
         let Some(route) = Route::of(request.uri().path()) else {
-            return not_found().into_response();
+            return self.readable(&request, not_found().into_response());
         };
         context.set_route(RouteId::new(route as u16));
         if let Some(preflight) = self.cors.preflight(request.method(), request.headers()) {
@@ -151,7 +151,7 @@ impl<S: Store> Handler for Api<S> {
         }
         let (methods, allow) = route.methods();
         if !methods.contains(request.method()) {
-            return method_not_allowed(allow);
+            return self.readable(&request, method_not_allowed(allow));
         }
         let (parts, body) = request.into_parts();
         let mut call = Call::new(self, parts, context);
@@ -168,6 +168,17 @@ impl<S: Store> Handler for Api<S> {
 }
 
 impl<S: Store> Api<S> {
+    /// The answer to a request that goes no further, with what lets a page read why.
+    fn readable(
+        &self,
+        request: &Request<RequestBody>,
+        mut response: Response<ResponseBody>,
+    ) -> Response<ResponseBody> {
+        self.cors
+            .decorate(request.headers(), response.headers_mut());
+        response
+    }
+
     async fn serve<'a>(
         &'a self,
         route: Route,

@@ -65,7 +65,17 @@ impl<T: DeserializeOwned, U: Send + Sync> FromRequest<U> for Json<T> {
         let value = serde_json::from_slice(text);
         value
             .map(Self)
-            .map_err(|error| Failure::invalid(error.to_string()))
+            .map_err(|error| Failure::invalid(reason(&error)))
+    }
+}
+
+/// Why a body was refused; where in it, when it is no JSON at all.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    match text.strip_suffix(&place) {
+        Some(reason) if error.is_data() => reason.to_owned(),
+        _ => text,
     }
 }
 

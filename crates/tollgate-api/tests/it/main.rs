@@ -8,6 +8,7 @@
 )]
 
 mod admin;
+mod cors;
 mod health;
 mod oauth;
 mod openapi;

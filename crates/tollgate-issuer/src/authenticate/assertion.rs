@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use serde::Deserialize;
-use tollgate_jose::{Compact, Limits};
+use tollgate_jose::{Compact, Header, Limits};
 use tollgate_protocol::{ClientId, UnixSeconds};
 use tollgate_store::{AssertionUse, Store};
 
@@ -54,6 +54,9 @@ impl<S: Store> Issuer<S> {
         let Some((client, payload)) = client.zip(payload) else {
             return Err(refused);
         };
+        if !is_typed(unverified.header()) {
+            return Err(refused);
+        }
         let Ok(claims) = serde_json::from_slice::<Claims>(payload.as_bytes()) else {
             return Err(refused);
         };
@@ -91,6 +94,15 @@ impl<S: Store> Issuer<S> {
             && begun;
         counts.then_some(expires_at)
     }
+}
+
+/// Whether the type, if there is one, is that of a client assertion or of any JWT.
+///
+/// # Security
+///
+/// A client may sign other JWTs with the same key, and show those to others (RFC 8725 §3.11).
+fn is_typed(header: &Header) -> bool {
+    header.typ().is_none() || header.is_typ("JWT") || header.is_typ("client-authentication+jwt")
 }
 
 /// Which client the assertion says it is from; what it says is checked against the signature of

@@ -9,9 +9,9 @@ use zeroize::Zeroizing;
 use super::invalid;
 use crate::{AdminError, Context, Issuer};
 
-/// The fewest characters of a secret that is brought along. One fast hash protects it, so it must
-/// not be guessable.
-pub const SECRET_CHARS_MIN: usize = 32;
+/// The fewest characters of a secret that is brought along: those that 128 random bits take in
+/// base64. One fast hash protects it, so it must not be guessable (RFC 6749 §10.10).
+pub const SECRET_CHARS_MIN: usize = 22;
 /// The most secrets that count at the same time.
 pub const SECRETS_MAX: usize = 8;
 /// The longest time that an old secret may go on.

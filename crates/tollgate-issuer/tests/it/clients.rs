@@ -85,10 +85,13 @@ async fn imported_secrets_must_not_be_guessable() {
         &"x".repeat(64),
         &"0123456789"[..9].repeat(8),
         &"aB3$".repeat(7),
+        // One character short of 128 bits.
+        "Kc2vLzXQ0rT5uWm8yB1dE",
     ] {
         assert_invalid(&create(weak).await, weak);
     }
-    let text = "correct-horse-battery-staple-1234";
+    // 128 random bits, as others make secrets.
+    let text = "Kc2vLzXQ0rT5uWm8yB1dEg";
     assert!(create(text).await.is_ok());
     let secret = ClientSecret::new(text.into()).unwrap();
     assert!(bench.authenticates(&issuer, "c", &secret).await);

@@ -71,7 +71,7 @@ pub(crate) struct Create {
     /// A JWK Set with its public keys, for private_key_jwt; no secret is made
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
-    /// Read its secret from stdin instead of making one
+    /// Read its secret, of 22 characters or more, from stdin instead of making one
     #[arg(long)]
     secret_stdin: bool,
     #[command(flatten)]
@@ -102,7 +102,7 @@ pub(crate) struct RotateSecret {
     /// How long the old secret still counts, such as 24h [default: not at all]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     keep_old: Option<Duration>,
-    /// Read the new secret from stdin instead of making one
+    /// Read the new secret, of 22 characters or more, from stdin instead of making one
     #[arg(long)]
     secret_stdin: bool,
 }

@@ -87,6 +87,10 @@ fn token(path: &std::path::Path) -> Result<Zeroizing<String>, Failure> {
     let text = private_file::read_secret(path)?;
     match AdminFile::parse(&text) {
         Some(file) => Ok(file.token),
-        None => Ok(text),
+        None if text.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(text),
+        None => Err(Failure::refused(format!(
+            "{} holds no admin token: one line of visible ASCII characters, or an admin.json",
+            path.display()
+        ))),
     }
 }

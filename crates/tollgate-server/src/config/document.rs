@@ -6,7 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     key::Kind,
-    problem::{Origin, Problem},
+    problem::{FILE, Origin, Problem},
     value::{Entry, Raw},
 };
 
@@ -20,7 +20,7 @@ const FILE_BYTES_MAX: usize = 1 << 20;
 /// Names the line that is not TOML.
 pub(super) fn parse(path: &Arc<Path>, text: &str) -> Result<Vec<Entry>, Problem> {
     let problem = |line, what| Problem {
-        key: "the file".to_owned(),
+        key: FILE.to_owned(),
         origin: Origin::File(Arc::clone(path), line),
         what,
         allowed: "TOML 1.0 of at most 1 MiB".to_owned(),

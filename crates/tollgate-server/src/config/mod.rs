@@ -138,6 +138,14 @@ impl Sources {
             layers = self.layers(Some(&profile));
         }
         layers.flags(self.flags);
+        if layers
+            .problems
+            .iter()
+            .any(|problem| problem.key == problem::FILE)
+        {
+            // What it would have set is not missing.
+            return Err(Problems(layers.problems));
+        }
         let config = Config::read(&mut Reader(&mut layers), self.mode);
         if layers.problems.is_empty() {
             Ok(Loaded { config, layers })
@@ -159,7 +167,7 @@ impl Sources {
             match std::fs::read_to_string(&path) {
                 Ok(text) => layers.file(&path, &text),
                 Err(error) => layers.problems.push(Problem {
-                    key: "the file".to_owned(),
+                    key: problem::FILE.to_owned(),
                     origin: Origin::File(Arc::clone(&path), 1),
                     what: error.to_string(),
                     allowed: "the path of a readable TOML file".to_owned(),

@@ -32,6 +32,9 @@ impl fmt::Display for Origin {
     }
 }
 
+/// What stands for the key where the file as a whole is wrong.
+pub(super) const FILE: &str = "the file";
+
 /// One thing that is wrong with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {

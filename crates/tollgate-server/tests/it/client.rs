@@ -236,6 +236,10 @@ fn a_wrong_admin_token_is_refused() {
     ];
     let output = server.tollgate(&list).expect_code(1);
     assert!(output.stderr.contains("invalid_token"), "{}", output.stderr);
+    std::fs::write(path, "two words").unwrap();
+    let output = server.tollgate(&list).expect_code(1);
+    let what = format!("{path} holds no admin token");
+    assert!(output.stderr.contains(&what), "{}", output.stderr);
     let right = server.data_dir().join("right");
     std::fs::write(&right, server.admin_token()).unwrap();
     let right = right.to_str().unwrap();

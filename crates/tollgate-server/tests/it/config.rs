@@ -93,6 +93,24 @@ fn broken_values_are_refused_with_key_line_and_what_is_allowed() {
     }
 }
 
+/// A file that cannot be read sets nothing, which is no reason to call its keys missing.
+#[test]
+fn a_file_that_is_wrong_as_a_whole_is_all_that_is_wrong() {
+    let (broken, path) = check_with("[server\nlisten = 1\n", &[]);
+    let missing = run(BINARY, &["config", "check", "/nowhere.toml"], &[], "");
+    for (output, place) in [(broken, path), (missing, "/nowhere.toml".to_owned())] {
+        assert_eq!(output.code, Some(1), "{output:?}");
+        let problems: Vec<&str> = output.stderr.lines().skip(1).collect();
+        let [problem] = problems.as_slice() else {
+            panic!("{problems:?}");
+        };
+        assert!(
+            problem.contains(&format!("{place}:1: the file: ")),
+            "{problem}"
+        );
+    }
+}
+
 #[test]
 fn keys_that_are_not_built_are_unknown() {
     for (section, key) in [

@@ -146,12 +146,14 @@ async fn what_makes_no_sense_is_refused() {
         ),
         (
             r#"{"client_id":"d","client_secret":"hunter2"}"#,
-            "at least 32",
+            "at least 22",
         ),
         (r#"{"client_id":"d","jwks":{}}"#, "JWK Set"),
     ] {
         let answer = panel.send_json(Method::POST, "/admin/clients", body).await;
         answer.refused(400, "invalid_request", why);
+        let said = answer.expect(400)["error_description"].to_string();
+        assert_eq!(said.contains(" at line "), body == "{", "{said}");
     }
     let clients = panel.get("/admin/clients").await.expect(200);
     assert_eq!(clients["clients"].as_array().unwrap().len(), 1);
@@ -295,7 +297,7 @@ async fn secrets_are_rotated_with_overlap() {
     for (body, why) in [
         (json!({"keep_old": "91d"}), "90d"),
         (json!({"keep_old": 24}), "string"),
-        (json!({"client_secret": "hunter2"}), "at least 32"),
+        (json!({"client_secret": "hunter2"}), "at least 22"),
         (json!({"secret": own}), "unknown field"),
     ] {
         panel

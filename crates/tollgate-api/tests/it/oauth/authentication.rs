@@ -281,6 +281,13 @@ fn assertions_of_other_keys_and_algorithms_are_refused() {
             "none",
             format!("{none}.{}.", URL_SAFE_NO_PAD.encode(&claims)),
         ),
+        (
+            "a token that it signed for others",
+            signed(
+                &encode_header(Algorithm::ES256, holder.key.kid(), "at+jwt"),
+                &holder.key,
+            ),
+        ),
         ("no JWT", "x".to_owned()),
         ("a JWT of two parts", "a.b".to_owned()),
     ] {
@@ -289,7 +296,9 @@ fn assertions_of_other_keys_and_algorithms_are_refused() {
     let mut truncated = signed(&holder.header, &holder.key);
     truncated.pop();
     assert_eq!(send(&service, &truncated), 401);
-    assert_eq!(send(&service, &signed(&holder.header, &holder.key)), 200);
+    let kid = holder.key.kid();
+    let header = encode_header(Algorithm::ES256, kid, "client-authentication+jwt");
+    assert_eq!(send(&service, &signed(&header, &holder.key)), 200);
 }
 
 #[test]
