@@ -211,6 +211,9 @@ impl Group<'_> {
                 DeadRow::Token(generation, key) if generation == self.index.generation => {
                     self.changes.tokens.insert(key, None);
                 }
+                DeadRow::LostToken(generation, key) if generation == self.index.generation => {
+                    self.remove_lost(key, now)?;
+                }
                 DeadRow::Mark(kind, generation, key) if generation == self.index.generation => {
                     let end = self.mark(&Operation::default(), kind, key)?;
                     if end.is_some_and(|end| end <= now) {
@@ -220,6 +223,19 @@ impl Group<'_> {
                 leftover => self.changes.leftovers.push(leftover),
             }
         }
+        Ok(())
+    }
+
+    fn remove_lost(&mut self, key: TokenKey, now: UnixSeconds) -> Result<(), StoreError> {
+        let mut operation = Operation::default();
+        if let Some(Kept::Live(record)) = self.token(&operation, key)?
+            && record.expires_at > now
+            && self.index.is_lost(&record)
+        {
+            operation.tokens.push((key, None));
+            operation.ended.push(record.expires_at);
+        }
+        self.take_over(operation);
         Ok(())
     }
 
@@ -313,7 +329,7 @@ impl Changes {
         // No key twice: within a batch the engine knows no order.
         for row in &self.leftovers {
             match row {
-                DeadRow::Token(generation, key) => {
+                DeadRow::Token(generation, key) | DeadRow::LostToken(generation, key) => {
                     batch.remove(&engine.tokens, keys::token(*generation, *key));
                 }
                 DeadRow::Mark(kind, generation, key) => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 use tollgate_protocol::{ClientId, Subject, UnixMillis, UnixSeconds};
-use tollgate_store::{ClientEpoch, ClientRecord, ClientState, Cut, CutScope, KeyRing};
+use tollgate_store::{ClientEpoch, ClientRecord, ClientState, Cut, CutScope, KeyRing, TokenRecord};
 
 use crate::keys::Generation;
 
@@ -47,6 +47,14 @@ impl Index {
         let scopes = [CutScope::All, CutScope::Subject(subject.clone())];
         let mut cuts = scopes.iter().filter_map(|scope| self.cuts.get(scope));
         cuts.any(|cut| cut.covers(subject, issued_at))
+    }
+
+    /// Whether nothing brings the token back: its client is gone or in another life, of which none
+    /// comes twice, or a cut covers it.
+    pub(crate) fn is_lost(&self, record: &TokenRecord) -> bool {
+        let client = self.client(record.client.as_str());
+        client.is_none_or(|client| client.epoch != record.epoch)
+            || self.is_cut(&record.subject, record.issued_at)
     }
 
     pub(crate) fn latest_cut(&self) -> Option<UnixMillis> {

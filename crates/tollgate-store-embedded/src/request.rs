@@ -54,6 +54,8 @@ pub(crate) enum Request {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DeadRow {
     Token(Generation, TokenKey),
+    /// A token that is lost and has not expired: it is still counted.
+    LostToken(Generation, TokenKey),
     Mark(MarkKind, Generation, TokenKey),
 }
 

@@ -1,4 +1,4 @@
-//! Removes what has expired, a bounded piece at a time, so that writers wait for no more than one
+//! Removes what has expired or is lost, a bounded piece at a time, so that writers wait for no more than one
 //! such piece. Never on an async thread.
 
 use std::ops::Bound;
@@ -40,7 +40,7 @@ pub(crate) struct Sweep<'a> {
     pub(crate) now: UnixSeconds,
 }
 
-/// A row that is dead: of an older generation, or expired.
+/// A row that is dead: of an older generation, expired, or lost.
 struct Found {
     row_key: Vec<u8>,
     row: DeadRow,
@@ -116,13 +116,32 @@ impl Sweep<'_> {
     ) -> Result<Option<Found>, codec::Damaged> {
         let (own, key) = keys::parse_token(row_key).ok_or(codec::Damaged)?;
         let leftover = own < generation;
-        let is_dead = leftover || TokenRow::read(row_key, row)?.expires_at <= self.now;
-        let row = DeadRow::Token(own, key);
-        Ok(is_dead.then(|| Found {
+        let dead = if leftover {
+            DeadRow::Token(own, key)
+        } else {
+            match TokenRow::read(row_key, row)? {
+                row if row.expires_at <= self.now => DeadRow::Token(own, key),
+                row if self.is_lost(row)? => DeadRow::LostToken(own, key),
+                _ => return Ok(None),
+            }
+        };
+        Ok(Some(Found {
             row_key: row_key.to_vec(),
-            row,
+            row: dead,
             leftover,
         }))
+    }
+
+    fn is_lost(&self, row: TokenRow<'_>) -> Result<bool, codec::Damaged> {
+        let Some(live) = row.live else {
+            return Ok(false);
+        };
+        let index = self.engine.index.read();
+        match index.client(live.client) {
+            // The rest of the row is read where it may matter alone.
+            Some(client) if client.epoch == live.epoch && index.cuts.is_empty() => Ok(false),
+            client => Ok(index.is_lost(&live.record(client.map(|client| &**client))?)),
+        }
     }
 
     fn dead_mark(

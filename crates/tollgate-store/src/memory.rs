@@ -222,12 +222,27 @@ impl State {
 
     fn sweep(&mut self, limit: usize, now: UnixSeconds) -> SweepOutcome {
         let mut left = limit;
+        let (clients, cuts) = (&self.clients, &self.cuts);
+        let is_lost = |kept: &Kept| match kept {
+            Kept::Live(record) => {
+                let client = clients.get(&record.client);
+                client.is_none_or(|client| client.epoch != record.epoch)
+                    || cuts
+                        .iter()
+                        .any(|cut| cut.covers(&record.subject, record.issued_at))
+            }
+            Kept::Consumed { .. } => false,
+        };
+        self.tokens.retain(|_, kept| {
+            let removed = left > 0 && (kept.expires_at() <= now || is_lost(kept));
+            left = left.saturating_sub(usize::from(removed));
+            !removed
+        });
         let mut expired = |expires_at: UnixSeconds| {
             let removed = expires_at <= now && left > 0;
             left = left.saturating_sub(usize::from(removed));
             removed
         };
-        self.tokens.retain(|_, kept| !expired(kept.expires_at()));
         self.spent.retain(|_, expires_at| !expired(*expires_at));
         self.assertions
             .retain(|_, expires_at| !expired(*expires_at));

@@ -378,12 +378,13 @@ pub trait Store: Send + Sync + 'static {
         now: UnixSeconds,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
-    /// How many stored tokens have neither expired nor been revoked or consumed; cheap. Tokens of
-    /// disabled clients and those under a cut count until they expire.
+    /// How many stored tokens have neither expired nor been revoked or consumed; cheap. Tokens
+    /// that are lost otherwise count until a sweep finds them.
     fn active(&self, now: UnixSeconds) -> u64;
 
     /// Removes up to `limit` records that have expired at `now` (tokens, marks of consumed and
-    /// revoked ones, used assertions, cuts), going on where the last call stopped.
+    /// revoked ones, used assertions, cuts) and tokens that are lost (their client is gone or in
+    /// another life, or a cut covers them), going on where the last call stopped.
     fn sweep(
         &self,
         limit: usize,

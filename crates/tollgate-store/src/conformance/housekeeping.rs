@@ -5,12 +5,14 @@ use tollgate_protocol::UnixSeconds;
 use super::{
     Fixture,
     sample::{
-        NOW, TTL_SECONDS, access_token, by_administrator, client_id, key, later, one_time_token,
-        redemption, signed_token, stored, subject,
+        NOW, TTL_SECONDS, access_token, by_administrator, client, client_id, key, later,
+        one_time_token, redemption, signed_token, stored, subject,
     },
     tokens::{insert, register, stands},
 };
-use crate::{AssertionUse, Cut, CutScope, Probe, Store, TokenFilter, TokenKey};
+use crate::{
+    AssertionUse, ClientEpoch, ClientRecord, Cut, CutScope, Probe, Store, TokenFilter, TokenKey,
+};
 
 /// Every key of the pages that `filter` passes.
 pub(super) async fn every_key(
@@ -171,8 +173,8 @@ pub async fn sweeping_removes_what_expired(fixture: impl Fixture) {
         .await
         .expect("use");
     assert_eq!(used, AssertionUse::Fresh);
-    store.cut(cut).await.expect("cut");
     assert_eq!(sweep_all(store, 3, later(TTL_SECONDS - 1)).await, 0);
+    store.cut(cut).await.expect("cut");
     let end = later(TTL_SECONDS);
     assert_eq!(
         sweep_all(store, 3, end).await,
@@ -182,6 +184,58 @@ pub async fn sweeping_removes_what_expired(fixture: impl Fixture) {
     assert_eq!(sweep_all(store, 1000, end).await, 0);
     assert_eq!(store.latest_cut().await.expect("latest"), None);
     assert_eq!(store.active(end), 0);
+}
+
+/// Tokens that nothing brings back make room for others before they expire.
+pub async fn sweeping_removes_what_is_lost(fixture: impl Fixture) {
+    let store = &**fixture.store();
+    for name in ["gone", "other", "cut", "stays"] {
+        register(store, name).await;
+    }
+    let names = ["gone", "other", "cut", "stays"].into_iter().cycle();
+    let tokens = (0..40).zip(names);
+    insert(
+        store,
+        tokens
+            .map(|(number, name)| one_time_token(number, name))
+            .collect(),
+    )
+    .await;
+    let consumed: Vec<_> = (0..4)
+        .zip(["gone", "other", "cut", "stays"])
+        .map(|(number, name)| redemption(number, name))
+        .collect();
+    store.redeem(consumed, NOW).await.expect("redeem");
+    store
+        .delete_client(client_id("gone"))
+        .await
+        .expect("delete");
+    let other = ClientRecord {
+        epoch: ClientEpoch(2),
+        revision: client("other").revision + 1,
+        ..client("other")
+    };
+    store.update_client(other).await.expect("update");
+    let cut = Cut {
+        scope: CutScope::Subject(subject("cut")),
+        issued_up_to: NOW.to_millis(),
+        expires_at: later(TTL_SECONDS),
+    };
+    store.cut(cut).await.expect("cut");
+    assert_eq!(store.active(NOW), 36);
+    assert_eq!(sweep_all(store, 7, NOW).await, 27, "all but the consumed");
+    assert_eq!(store.active(NOW), 9);
+    assert_eq!(
+        every_key(store, &TokenFilter::default(), 100, NOW)
+            .await
+            .len(),
+        9
+    );
+    assert_eq!(sweep_all(store, 7, NOW).await, 0);
+    let end = later(TTL_SECONDS);
+    assert_eq!(store.active(end), 0);
+    assert_eq!(sweep_all(store, 7, end).await, 9 + 4 + 1);
+    assert_eq!(store.active(NOW), 0, "none is counted twice");
 }
 
 /// What lives on is not touched.

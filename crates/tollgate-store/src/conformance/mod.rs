@@ -58,7 +58,8 @@ macro_rules! conformance_tests {
             clients: clients_come_and_go, changes_name_the_revision_before,
                 clients_are_listed_in_order, the_key_ring_changes_as_one;
             housekeeping: pages_hold_every_live_token, counts_obey_their_filter,
-                sweeping_removes_what_expired, sweeping_spares_what_lives;
+                sweeping_removes_what_expired, sweeping_removes_what_is_lost,
+                sweeping_spares_what_lives;
             snapshots: a_restore_revives_nothing, an_export_carries_what_is_in_force,
                 everything_survives_a_restart;
             concurrency: many_redeem_one_token, many_insert_below_one_bound,
