@@ -85,6 +85,20 @@ impl Route {
         Self::ALL.into_iter().find(|route| route.path() == path)
     }
 
+    /// The route at `path`, of an issuer whose URL has the path `below`. Its endpoints are
+    /// announced below that, and its metadata with that at the end (RFC 8414 §3.1); a proxy in
+    /// front may take it away.
+    fn at(path: &str, below: &str) -> Option<Self> {
+        let found = Self::of(path);
+        if found.is_some() || below.is_empty() {
+            return found;
+        }
+        match path.strip_prefix(below) {
+            Some(rest) => Self::of(rest),
+            None => Self::of(path.strip_suffix(below)?).filter(|route| *route == Self::Metadata),
+        }
+    }
+
     /// The methods, and how `Allow` lists them.
     const fn methods(self) -> (&'static [Method], &'static str) {
         match self {
@@ -142,7 +156,7 @@ impl<S: Store> Handler for Api<S> {
         request: Request<RequestBody>,
         context: &mut RequestContext,
     ) -> Response<ResponseBody> {
-        let Some(route) = Route::of(request.uri().path()) else {
+        let Some(route) = Route::at(request.uri().path(), &self.issuer_path) else {
             return self.readable(&request, not_found().into_response());
         };
         context.set_route(RouteId::new(route as u16));
@@ -262,4 +276,30 @@ fn method_not_allowed(allow: &'static str) -> Response<ResponseBody> {
     let headers = response.headers_mut();
     headers.insert(ALLOW, HeaderValue::from_static(allow));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_issuer_with_a_path_announces_is_there() {
+        let metadata = "/.well-known/oauth-authorization-server";
+        for (path, below, route) in [
+            ("/oauth/token", "", Some(Route::Token)),
+            ("/oauth/token", "/a/b", Some(Route::Token)),
+            ("/a/b/oauth/token", "/a/b", Some(Route::Token)),
+            ("/a/b/oauth/token", "", None),
+            ("/a/oauth/token", "/a/b", None),
+            ("/a/b/a/b/oauth/token", "/a/b", None),
+            ("/oauth/token/a/b", "/a/b", None),
+            (metadata, "/a/b", Some(Route::Metadata)),
+            (&format!("{metadata}/a/b"), "/a/b", Some(Route::Metadata)),
+            (&format!("/a/b{metadata}"), "/a/b", Some(Route::Metadata)),
+            (&format!("{metadata}/a"), "/a/b", None),
+            (&format!("{metadata}/a/b"), "", None),
+        ] {
+            assert_eq!(Route::at(path, below), route, "{path} below {below:?}");
+        }
+    }
 }

@@ -45,6 +45,8 @@ pub struct Api<S> {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) cors: Cors,
     pub(crate) targets: Targets,
+    /// The path of the issuer's URL, if it has one: `/tenant`.
+    pub(crate) issuer_path: String,
     pub(crate) metadata: Bytes,
     pub(crate) openapi: Bytes,
     pub(crate) jwks_cache_control: String,
@@ -69,6 +71,7 @@ impl<S: Store> Api<S> {
             overload: Overload::new(config.overload, &parts.registry)?,
             cors: Cors::new(&config.cors_origins)?,
             targets: Targets::new(&config.routes)?,
+            issuer_path: path(&parts.issuer.settings().issuer),
             metadata: well_known::metadata::document(parts.issuer.settings()),
             openapi: crate::openapi::document(parts.issuer.settings()),
             jwks_cache_control: format!("public, max-age={}", config.jwks_max_age.as_secs()),
@@ -101,5 +104,14 @@ impl<S: Store> Api<S> {
             now: self.clock.at(moment),
             entropy: &*self.entropy,
         }
+    }
+}
+
+/// The path of `url`, without a slash at its end.
+fn path(url: &str) -> String {
+    let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    match after_scheme.trim_end_matches('/').split_once('/') {
+        Some((_, path)) => format!("/{path}"),
+        None => String::new(),
     }
 }

@@ -76,7 +76,10 @@ pub(crate) async fn answer<S: Store>(
     call: &mut Call<'_>,
 ) -> Result<Response<ResponseBody>, Refusal> {
     let demand = Demand::of(api, call)?;
-    let header = call.only_header(AUTHORIZATION)?.map(<[u8]>::to_vec);
+    let header = match call.only_header(AUTHORIZATION) {
+        Ok(header) => header.map(<[u8]>::to_vec),
+        Err(_) => return Err(malformed()),
+    };
     let token = bearer(header.as_deref())?;
     let outcome = validate(api, token, &demand, call).await;
     let result = match &outcome {
@@ -177,26 +180,25 @@ async fn consume<S: Store>(
 }
 
 fn bearer(header: Option<&[u8]>) -> Result<BearerToken<'_>, Refusal> {
-    let bad = |challenge| {
-        Refusal::bearer(
-            StatusCode::BAD_REQUEST,
-            ErrorCode::InvalidRequest,
-            &challenge,
-        )
-    };
-    let malformed = "the Authorization header has no well-formed bearer token";
     match header.map(BearerToken::parse) {
         Some(Ok(token)) => Ok(token),
         // RFC 6750 §3.1: a request without any authentication information gets no error code.
-        None | Some(Err(BearerError::OtherScheme)) => Err(bad(Challenge {
-            error: None,
-            scope: None,
-        })),
-        Some(Err(_)) => Err(bad(Challenge {
-            error: Some((ErrorCode::InvalidRequest, malformed)),
-            scope: None,
-        })),
+        None | Some(Err(BearerError::OtherScheme)) => Err(no_bearer(None)),
+        Some(Err(_)) => Err(malformed()),
     }
+}
+
+fn malformed() -> Refusal {
+    let description = "the Authorization header has no well-formed bearer token";
+    no_bearer(Some((ErrorCode::InvalidRequest, description)))
+}
+
+fn no_bearer(error: Option<(ErrorCode, &'static str)>) -> Refusal {
+    Refusal::bearer(
+        StatusCode::BAD_REQUEST,
+        ErrorCode::InvalidRequest,
+        &Challenge { error, scope: None },
+    )
 }
 
 fn limit<S: Store>(api: &Api<S>, record: &TokenRecord, call: &mut Call<'_>) -> Result<(), Refusal> {

@@ -89,6 +89,11 @@ fn the_status_says_why_not() {
             );
         }
     }
+    let bearer = format!("Bearer {token}");
+    let twice = [("authorization", &*bearer), ("authorization", &*bearer)];
+    let repeated = service.get("/oauth/validate", &twice);
+    repeated.assert_error(400, "invalid_request");
+    assert!(repeated.header("www-authenticate").is_some());
     let narrow = service.validate(&token, "?scope=admin", &[]);
     assert!(
         narrow
