@@ -10,6 +10,7 @@ pub(crate) mod process;
 pub(crate) mod rows;
 mod section;
 mod spread;
+mod web;
 
 use crate::run::{self, cargo, find_program, target};
 use anyhow::{Context, Result, bail};
@@ -85,7 +86,7 @@ pub(crate) struct Results {
 const CONNECTIONS: usize = 64;
 
 /// Measures and writes `docs/performance.md`; `--quick` measures once and prints only. With
-/// `verify` that is token validation; with `instructions` its instructions are counted instead.
+/// `verify` that is token validation, with `web` the serving layer; with `instructions` its instructions are counted instead.
 ///
 /// # Errors
 /// When something cannot be built or started, or a single answer was wrong.
@@ -93,9 +94,12 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     let (effort, write) = match arguments {
         ["instructions", rest @ ..] => return instructions::run(rest),
         ["verify", rest @ ..] => return compare::run(rest),
+        ["web", rest @ ..] => return web::run(rest),
         [] => (FULL, true),
         ["--quick"] => (QUICK, false),
-        _ => bail!("usage: cargo xtask bench [verify] [--quick] | bench instructions [--write]"),
+        _ => bail!(
+            "usage: cargo xtask bench [verify | web] [--quick] | bench instructions [--write]"
+        ),
     };
     find_program(&["taskset"]).context("needs taskset (Debian package util-linux)")?;
     build()?;

@@ -26,6 +26,8 @@ usage: cargo xtask TASK
   bench [--quick]   speed and size, into docs/performance.md
   bench verify [--quick]
                     token validation beside other libraries, into docs/performance.md
+  bench web [--quick]
+                    the serving layer beside other servers, into docs/performance.md
   bench instructions [--write]
                     what token validation costs beside the signature, against what is written down
   battery NAME      one of the long tests: kill, ott, rotation, verify-rotation, soak [MINUTES]

@@ -68,6 +68,8 @@ pub(crate) struct Target {
 pub(crate) enum Name {
     /// `GET` of `--path`: the baseline "hello".
     Get,
+    /// `GET` of `--path`, which must say hello.
+    Hello,
     /// `POST` of a token request to `--path`: the baseline "form".
     Form,
     /// `GET /health`.
@@ -116,6 +118,7 @@ pub(crate) fn build(
     let count = arguments.tokens;
     match arguments.scenario {
         Name::Get => Ok(Box::new(fixed::get(target, &arguments.path))),
+        Name::Hello => Ok(Box::new(fixed::hello(target, &arguments.path))),
         Name::Form => Ok(Box::new(fixed::form(target, &arguments.path))),
         Name::Health => Ok(Box::new(fixed::health(target))),
         Name::TokenJwt => Ok(Box::new(Issue::new(target, Kind::Jwt, arguments))),

@@ -15,6 +15,7 @@ const WATCH_RATE: f64 = 2000.0;
 /// What the load generator reports.
 pub(crate) struct Report {
     pub(crate) per_second: f64,
+    pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
     pub(crate) server_cpu_us: f64,
     pub(crate) load_busy: f64,
@@ -152,7 +153,11 @@ fn generator(effort: Effort, waiting: Waiting) -> Command {
     command
 }
 
-fn report(command: &mut Command) -> Result<Report> {
+/// Runs the load generator as `command` says.
+///
+/// # Errors
+/// When an answer is wrong.
+pub(crate) fn report(command: &mut Command) -> Result<Report> {
     let output = command.stderr(Stdio::piped()).output()?;
     let said = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
@@ -162,6 +167,7 @@ fn report(command: &mut Command) -> Result<Report> {
     let number = |pointer: &str| report.pointer(pointer).and_then(Value::as_f64);
     let report = Report {
         per_second: number("/per_second").context("no per_second")?,
+        p50_us: number("/latency_us/p50").context("no p50")?,
         p99_us: number("/latency_us/p99").context("no p99")?,
         server_cpu_us: number("/server_cpu_us").unwrap_or_default(),
         load_busy: number("/load_busy").unwrap_or_default(),

@@ -182,7 +182,8 @@ impl Drop for Tollgate {
     }
 }
 
-fn end(child: &mut Child) {
+/// Ends a process.
+pub(crate) fn end(child: &mut Child) {
     // It may have ended by itself, which is as good.
     let _ = child.kill();
     let _ = child.wait();
@@ -216,11 +217,15 @@ fill_per_second = 1000000
 }
 
 /// A loopback address whose port was free a moment ago.
-fn free_address() -> Result<SocketAddr> {
+pub(crate) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
-fn wait_for(address: SocketAddr, path: &str, limit: Duration) -> Result<()> {
+/// Waits until `path` is answered with 200.
+///
+/// # Errors
+/// When it takes longer than `limit`.
+pub(crate) fn wait_for(address: SocketAddr, path: &str, limit: Duration) -> Result<()> {
     let begin = Instant::now();
     while !answers(address, path) {
         if begin.elapsed() > limit {

@@ -22,6 +22,17 @@ pub(super) fn get(target: &Target, path: &str) -> Fixed {
     }
 }
 
+/// `GET path`, which must say hello.
+pub(super) fn hello(target: &Target, path: &str) -> Fixed {
+    Fixed {
+        expect: Expect {
+            status: 200,
+            holding: b"hello",
+        },
+        ..get(target, path)
+    }
+}
+
 /// A token request to `path`, which must answer with JSON.
 pub(super) fn form(target: &Target, path: &str) -> Fixed {
     let body = "grant_type=client_credentials";

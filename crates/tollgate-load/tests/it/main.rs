@@ -61,6 +61,13 @@ fn only_right_answers_count() {
         "requests/s",
     );
     check(&["get"], |_, _| (404, "hello".to_owned()), 1, "status 404");
+    check(
+        &["hello"],
+        |_, _| (200, "hello".to_owned()),
+        0,
+        "requests/s",
+    );
+    check(&["hello"], |_, _| (200, "bye".to_owned()), 1, "bye");
 }
 
 #[test]
