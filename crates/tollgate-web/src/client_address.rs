@@ -41,7 +41,8 @@ impl TrustedProxies {
     /// # Security
     /// Hops are read from the right, each vouched for by the one after it, and the first that is
     /// not trusted is the client: anything further left is the client's own claim. When `Forwarded`
-    /// and `X-Forwarded-For` name different clients, neither is believed.
+    /// and `X-Forwarded-For` name different clients, neither is believed; when both are there, of
+    /// scheme and host only what both say.
     pub(crate) fn resolve(&self, peer: IpAddr, headers: &HeaderMap) -> Option<Box<Origin>> {
         if self.0.is_empty() || !self.contains(peer) {
             return None;
@@ -56,7 +57,16 @@ impl TrustedProxies {
             self.follow_forwarded(headers, &mut origin);
             let mut other = peer.clone();
             self.follow_x_forwarded(headers, &mut other);
-            // A proxy writes one of the two and may pass on the other as its client sent it.
+            // A proxy writes one of the two and may pass on the other as its client sent it. The
+            // client knows its own address, so that the same one in both proves nothing else.
+            let names = [&X_FORWARDED_FOR, &X_FORWARDED_PROTO, &X_FORWARDED_HOST];
+            if names.into_iter().any(|name| headers.contains_key(name)) {
+                origin.scheme = origin.scheme.filter(|_| origin.scheme == other.scheme);
+                origin.host = origin
+                    .host
+                    .take()
+                    .filter(|host| other.host.as_ref() == Some(host));
+            }
             if headers.contains_key(&X_FORWARDED_FOR) && other.ip != origin.ip {
                 origin = peer;
             }

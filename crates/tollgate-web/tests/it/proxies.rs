@@ -51,6 +51,19 @@ const FORWARDED: &[(&str, &str)] = &[
         "127.0.0.1 http -",
     ),
     (
+        // The client knows its address, and claims the rest.
+        "Forwarded: for=192.0.2.1;proto=https;host=evil\r\nX-Forwarded-For: 192.0.2.1\r\n",
+        "192.0.2.1 http -",
+    ),
+    (
+        "Forwarded: for=192.0.2.1;proto=https;host=evil\r\nX-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: b.example\r\n",
+        "192.0.2.1 http -",
+    ),
+    (
+        "Forwarded: for=192.0.2.1;proto=https;host=b.example\r\nX-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: b.example\r\n",
+        "192.0.2.1 https b.example",
+    ),
+    (
         "Forwarded: for=\"[2001:db8::1]:80\";proto=https\r\n",
         "2001:db8::1 https -",
     ),
