@@ -183,6 +183,9 @@ impl RequestBody {
             .ok_or(BodyError::TooLarge)?;
         if self.source.is_end_stream() {
             self.complete();
+        } else if let Some(arrival) = &self.arrival {
+            // Who has a part of the body and does not ask for more works on the clock.
+            arrival.set(UNREAD);
         }
         Ok(frame)
     }

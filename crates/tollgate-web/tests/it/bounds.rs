@@ -95,6 +95,21 @@ fn slow_bodies_get_408() {
 }
 
 #[test]
+fn the_request_timeout_runs_while_a_part_of_the_body_is_worked_on() {
+    let server = TestServer::start(ServerConfig {
+        request_timeout: SHORT,
+        ..config()
+    });
+    let mut client = server.connect();
+    client.send("POST /part HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n\r\n");
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(server.handler.arrived.notified());
+    assert_eq!(client.send("12345").answer().status, 503);
+}
+
+#[test]
 fn the_request_timeout_does_not_run_while_the_body_is_awaited() {
     let limits = ServerConfig {
         request_timeout: SHORT,

@@ -65,6 +65,13 @@ impl Handler for Paths {
                 Ok(bytes) => Response::new(bytes.into()),
                 Err(error) => error_response(error.status()),
             },
+            "/part" => {
+                let mut body = request.into_body();
+                self.arrived.notify_one();
+                let part = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
+                assert!(part.is_some_and(|part| part.is_ok()));
+                std::future::pending().await
+            }
             "/unread" => Response::new("not read".into()),
             "/panic" => panic!("on purpose"),
             "/hang" => std::future::pending().await,
