@@ -65,6 +65,7 @@ mod duration;
 pub mod extract;
 mod handler;
 mod health;
+mod host;
 mod http_metrics;
 #[cfg(feature = "layers")]
 pub mod layers;

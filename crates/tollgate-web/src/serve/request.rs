@@ -16,6 +16,7 @@ use tokio::time::{Sleep, sleep};
 use super::state::{ConnectionState, Shared};
 use super::tracked_body::TrackedBody;
 use crate::body::{Arrival, Source};
+use crate::host::names_one_host;
 use crate::http_metrics::{RouteId, method_position};
 use crate::{Handler, RequestBody, RequestContext, RequestId, ResponseBody, error_response};
 
@@ -42,6 +43,7 @@ pub(super) async fn serve<H: Handler>(
     let version = request.version();
     let http1 = version < Version::HTTP_2;
     let begun = Begun::new(state);
+    let is_clear = names_one_host(&request);
     let mut context = context(state, request.headers());
     let config = &shared.config;
     let request =
@@ -50,9 +52,13 @@ pub(super) async fn serve<H: Handler>(
 
     let mut response = if request.body().size_hint().lower() > config.body_bytes_max as u64 {
         error_response(StatusCode::PAYLOAD_TOO_LARGE)
+    } else if !is_clear {
+        error_response(StatusCode::BAD_REQUEST)
     } else {
         let handled = {
-            let handling = pin!(connected.handler.handle(request, &mut context));
+            // Lazily, so that a handler that panics before its future is there is caught too.
+            let handling = async { connected.handler.handle(request, &mut context).await };
+            let handling = pin!(handling);
             within(handling, arrival.as_deref(), config.request_timeout).await
         };
         handled.unwrap_or_else(|failure| failure.response(shared, &context.request_id))
@@ -61,7 +67,8 @@ pub(super) async fn serve<H: Handler>(
     let headers = response.headers_mut();
     headers.insert(X_REQUEST_ID.clone(), context.request_id.header_value());
     // What is left of an unread body stands between this request and the next.
-    if http1 && (state.is_draining() || arrival.is_some_and(|body| !body.is_complete())) {
+    let is_unread = arrival.is_some_and(|body| !body.is_complete());
+    if http1 && (!is_clear || is_unread || state.is_draining()) {
         headers.insert(CONNECTION, CLOSE);
     }
     #[cfg(feature = "http3")]

@@ -367,3 +367,30 @@ fn pipelined_requests_are_answered_in_order() {
 fn closed(reason: &str, count: u32) -> String {
     format!("http_connections_closed_total{{reason=\"{reason}\"}} {count}")
 }
+
+#[test]
+fn a_request_that_does_not_say_once_for_whom_it_is_gets_400() {
+    let server = TestServer::start(config());
+    let check = |target: &str, version: &str, hosts: &str, status: u16| {
+        let mut client = server.connect();
+        client.send(format!("GET {target} HTTP/{version}\r\n{hosts}\r\n"));
+        let answer = client.answer();
+        assert_eq!(answer.status, status, "{target} {version} {hosts:?}");
+        if status == 400 {
+            assert_eq!(answer.header("connection"), Some("close"), "{hosts:?}");
+            assert_eq!(client.rest(), b"");
+        }
+    };
+    check("/hello", "1.1", "", 400);
+    check("/hello", "1.1", "Host: t\r\nHost: t\r\n", 400);
+    check("/hello", "1.1", "Host: t\r\nX-A: b\r\nhost: u\r\n", 400);
+    check("/hello", "1.0", "Host: t\r\nHost: u\r\n", 400);
+    check("/hello", "1.1", "Host: t/a\r\n", 400);
+    check("/hello", "1.1", "Host: u@t\r\n", 400);
+    check("http://t/hello", "1.1", "Host: u\r\n", 400);
+    check("http://t/hello", "1.1", "", 400);
+    check("http://t/hello", "1.1", "Host: t\r\n", 200);
+    check("/hello", "1.1", "Host: t\r\n", 200);
+    check("/hello", "1.1", "Host:\r\n", 200);
+    check("/hello", "1.0", "", 200);
+}

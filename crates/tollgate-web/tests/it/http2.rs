@@ -140,6 +140,29 @@ fn requests_are_answered_as_on_http1() {
 }
 
 #[test]
+fn requests_that_name_two_hosts_get_400() {
+    let server = TestServer::start(config());
+    talk(server.address, |mut send| async move {
+        for (hosts, status) in [
+            (&[][..], 200),
+            (&["t"][..], 200),
+            (&["T"][..], 200),
+            (&["u"][..], 400),
+            (&["t", "t"][..], 400),
+            (&["t/"][..], 400),
+        ] {
+            let request = Request::get("http://t/hello");
+            let named =
+                |request: http::request::Builder, host: &&str| request.header("host", *host);
+            let request = hosts.iter().fold(request, named).body(()).unwrap();
+            let (response, _) = send.send_request(request, true).unwrap();
+            assert_eq!(response.await.unwrap().status(), status, "{hosts:?}");
+            send = send.ready().await.unwrap();
+        }
+    });
+}
+
+#[test]
 fn it_can_be_switched_off() {
     let server = TestServer::start(ServerConfig {
         http2: false,

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use h3::error::Code;
 use h3::server::{RequestResolver, RequestStream};
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, DATE, HeaderName, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, DATE, HeaderName, TE, TRANSFER_ENCODING,
+    UPGRADE,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
@@ -24,6 +25,15 @@ use crate::{Handler, RequestBody, RequestContext, ResponseBody, error_response};
 
 /// Bytes of an answer that a client must take within the write time-out.
 const PIECE_BYTES: usize = 16 * 1024;
+
+/// What speaks of one connection of HTTP/1.1, and of none of HTTP/3 (RFC 9114 §4.2).
+static CONNECTION_FIELDS: [HeaderName; 5] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
 
 type Answering = RequestStream<Sending, Bytes>;
 
@@ -101,7 +111,9 @@ async fn handle<H: Handler>(
     let mut body = QuicBody::new(receiving, told.unwrap_or_default(), used);
     let refused = match body.peek().await {
         Err(error) => Some(error.status()),
-        Ok(()) if told.is_err() => Some(StatusCode::BAD_REQUEST),
+        Ok(()) if told.is_err() || speaks_of_connection(request.headers()) => {
+            Some(StatusCode::BAD_REQUEST)
+        }
         Ok(()) if early && !is_safe_to_replay(&request) => Some(StatusCode::TOO_EARLY),
         Ok(()) => None,
     };
@@ -115,6 +127,16 @@ async fn handle<H: Handler>(
         }
     };
     response
+}
+
+/// Whether the head has what no head on HTTP/3 may have (RFC 9114 §4.2): a service that passes it
+/// on over HTTP/1.1 would let the client frame its own requests there.
+fn speaks_of_connection(headers: &HeaderMap) -> bool {
+    let forbidden = CONNECTION_FIELDS
+        .iter()
+        .any(|name| headers.contains_key(name));
+    let mut wanted = headers.get_all(TE).iter();
+    forbidden || wanted.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"trailers"))
 }
 
 /// Whether it does no harm if somebody who listened sends the request again (RFC 8470 §3): it
@@ -196,15 +218,7 @@ async fn within(
 /// Adds what hyper adds on the other protocols, and takes away what speaks of a connection
 /// (RFC 9114 §4.2).
 fn complete(headers: &mut HeaderMap, length: Option<u64>) {
-    const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-    const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-    for name in [
-        CONNECTION,
-        KEEP_ALIVE,
-        PROXY_CONNECTION,
-        TRANSFER_ENCODING,
-        UPGRADE,
-    ] {
+    for name in &CONNECTION_FIELDS {
         headers.remove(name);
     }
     if let Some(length) = length {

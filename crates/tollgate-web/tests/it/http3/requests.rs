@@ -135,4 +135,31 @@ fn malformed_requests_are_refused() {
     check(&[&good[..], &[("nul", "a\0b")]].concat());
     check(&[&good[..], &[(":unknown", "x")]].concat());
     check(&[&good[..3], &[(":path", "/sp ace")]].concat());
+    check(&[&good[..2], &good[3..]].concat());
+    check(&[&good[..], &[("host", "elsewhere")]].concat());
+}
+
+#[test]
+fn what_is_for_other_protocols_gets_400() {
+    let server = Http3Server::start(config());
+    let check = |fields: &[(&'static str, &'static str)], expected: u16| {
+        converse(async {
+            let mut client = server.client().connect().await;
+            let mut get = request("GET", "/hello");
+            for (name, value) in fields {
+                get = get.header(*name, *value);
+            }
+            let answer = client.ask(get.body(()).unwrap(), b"").await;
+            assert_eq!(answer.status.as_u16(), expected, "{fields:?}");
+        });
+    };
+    check(&[("te", "trailers")], 200);
+    check(&[("te", "gzip")], 400);
+    check(&[("te", "trailers"), ("te", "gzip")], 400);
+    check(&[("transfer-encoding", "chunked")], 400);
+    check(&[("connection", "close")], 400);
+    check(&[("keep-alive", "x")], 400);
+    check(&[("proxy-connection", "x")], 400);
+    check(&[("upgrade", "x")], 400);
+    check(&[("host", "localhost"), ("host", "localhost")], 400);
 }
