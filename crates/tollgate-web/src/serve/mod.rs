@@ -217,7 +217,7 @@ impl Server {
     }
 
     /// Serves until `shutdown` resolves, then drains and returns. Requests are handled on the
-    /// server's own threads; this future only waits.
+    /// server's own threads; this future only waits. Dropped, it cuts everything off.
     ///
     /// # Errors
     /// When a thread cannot be started.
@@ -231,6 +231,7 @@ impl Server {
             handler: Arc::new(handler),
             tls: self.tls,
         };
+        let _ends = EndsWith(Arc::clone(&self.shared));
         let mut threads = Vec::with_capacity(self.listeners.len());
         #[cfg(feature = "http3")]
         let mut quic = self.quic.into_iter();
@@ -247,19 +248,22 @@ impl Server {
                 _ => accept::Watch::Nothing,
             };
             let started = spawn(index, move || accept::thread(service, sockets, watch));
-            match started {
-                Ok(done) => threads.push(done),
-                Err(cause) => {
-                    self.shared.drain.enter(Stage::Aborting);
-                    return Err(ServerError::Thread(cause));
-                }
-            }
+            threads.push(started.map_err(ServerError::Thread)?);
         }
         shutdown.await;
         let aborted = drain::drain(&self.shared, threads).await;
         Ok(Drained {
             connections_aborted: aborted,
         })
+    }
+}
+
+/// Ends the threads when nobody waits for them any more.
+struct EndsWith(Arc<Shared>);
+
+impl Drop for EndsWith {
+    fn drop(&mut self) {
+        self.0.drain.enter(Stage::Aborting);
     }
 }
 

@@ -31,6 +31,7 @@ mod proxies;
 mod request_memory;
 #[cfg(all(feature = "cache", feature = "tower"))]
 mod response_cache;
+mod running;
 #[cfg(feature = "stream")]
 mod stream;
 mod support;
