@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 use super::fill::Fill;
 
 pin_project! {
-    /// The body of a [`Cached`](super::Cached) service's answer.
+    /// The body of a [`Cached`](super::Cached) service's answer, or of a layer's further out.
     pub struct CachedBody<B> {
         #[pin]
         kind: Kind<B>,
@@ -32,13 +32,15 @@ struct Recording {
     length: Option<u64>,
 }
 
-impl<B: Body<Data = Bytes>> CachedBody<B> {
-    pub(super) fn stored(bytes: Bytes) -> Self {
+impl<B> From<Bytes> for CachedBody<B> {
+    fn from(bytes: Bytes) -> Self {
         Self {
             kind: Kind::Stored { bytes },
         }
     }
+}
 
+impl<B: Body<Data = Bytes>> CachedBody<B> {
     pub(super) fn passed(body: B) -> Self {
         Self {
             kind: Kind::Passed {
@@ -49,11 +51,13 @@ impl<B: Body<Data = Bytes>> CachedBody<B> {
     }
 
     /// Keeps what passes, once all of it has.
-    pub(super) fn recorded(body: B, fill: Fill) -> Self {
+    ///
+    /// `told` is the length in the answer's head, beside what the body knows of itself.
+    pub(super) fn recorded(body: B, told: Option<u64>, fill: Fill) -> Self {
         let recording = Recording {
             fill,
             bytes: BytesMut::new(),
-            length: body.size_hint().exact(),
+            length: body.size_hint().exact().or(told),
         };
         let ended = body.is_end_stream();
         let mut recording = Some(Box::new(recording));

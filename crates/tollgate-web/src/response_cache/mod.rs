@@ -25,6 +25,7 @@
 //! **Where it stands**: outside the routes, inside the layers that belong to one client, such as
 //! request ids, cookies and authentication. What stands outside it also runs for answers from it.
 
+mod address;
 mod body;
 mod directives;
 mod fill;
@@ -34,7 +35,7 @@ mod stored;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName};
@@ -127,6 +128,8 @@ struct Inner {
     local: LocalCache<Arc<Node>>,
     /// So that the variants of a purged answer cannot be found again.
     numbers: AtomicU64,
+    /// Whether any key names two hosts.
+    has_forwarded: AtomicBool,
     refreshes: Arc<Semaphore>,
     counts: Counts,
 }
@@ -179,6 +182,7 @@ impl ResponseCache {
                 ..CacheConfig::default()
             }),
             numbers: AtomicU64::new(0),
+            has_forwarded: AtomicBool::new(false),
             refreshes: Arc::new(Semaphore::new(config.refreshes_max)),
             counts: Counts::default(),
             config,
@@ -186,13 +190,15 @@ impl ResponseCache {
     }
 
     /// Removes the answers of one address, `/news?page=1`, or of all that begin so, `/news*`.
+    /// `host` is the one that clients ask for, with its port if they name one; behind trusted
+    /// proxies the one that those tell.
     pub fn purge(&self, host: &str, pattern: &str) {
         let host = host.to_ascii_lowercase();
         match pattern.strip_suffix('*') {
             Some(prefix) => {
                 self.0.local.remove_prefix(&format!("{host}{prefix}"));
             }
-            None => self.0.forget(&format!("{host}{pattern}")),
+            None => self.0.forget_text(format!("{host}{pattern}")),
         }
     }
 
@@ -232,15 +238,6 @@ impl ResponseCache {
     }
 }
 
-impl Inner {
-    /// Forgets what stands at `address`, a host and what follows it, over both schemes.
-    fn forget(&self, address: &str) {
-        for scheme in [HTTP, HTTPS] {
-            self.local.remove(&format!("{address}{scheme}"));
-        }
-    }
-}
-
 impl<S> Layer<S> for ResponseCache {
     type Service = Cached<S>;
 
@@ -256,11 +253,6 @@ impl fmt::Debug for ResponseCache {
             .finish_non_exhaustive()
     }
 }
-
-/// The schemes as keys end in them: after the path, so that a prefix of it is one of the key. No
-/// path has a blank.
-const HTTP: &str = " http";
-const HTTPS: &str = " https";
 
 /// What an answer stands under that varies by these fields of the request.
 fn variant_key(key: &str, number: u64, names: &[HeaderName], request: &HeaderMap) -> String {

@@ -7,6 +7,7 @@ use http::header::{
     RANGE, SET_COOKIE, VARY,
 };
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode, response};
+use http_body::Body;
 
 use super::directives::{Directives, seconds};
 use super::{Authorized, ResponseCacheConfig, SetCookie};
@@ -25,7 +26,7 @@ pub(super) enum Asks {
     Nothing(&'static str),
 }
 
-pub(super) fn asks<B>(
+pub(super) fn asks<B: Body>(
     request: &Request<B>,
     told: &Directives,
     config: &ResponseCacheConfig,
@@ -37,8 +38,10 @@ pub(super) fn asks<B>(
     let unusual = [RANGE, IF_RANGE, IF_MATCH, IF_UNMODIFIED_SINCE]
         .iter()
         .any(|name| headers.contains_key(name));
+    // Nothing says that answers to such requests do not depend on it.
+    let has_body = !request.body().is_end_stream();
     let authorized = config.authorized == Authorized::Never && headers.contains_key(AUTHORIZATION);
-    if unusual || authorized || told.no_store {
+    if unusual || has_body || authorized || told.no_store {
         return Asks::Nothing("bypass");
     }
     match told.no_cache || told.max_age == Some(Duration::ZERO) {
@@ -149,6 +152,7 @@ mod tests {
     use http::header::CACHE_CONTROL;
 
     use super::*;
+    use crate::ResponseBody;
 
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
@@ -269,7 +273,7 @@ mod tests {
     #[test]
     fn requests_get_what_they_may() {
         let check = |method: Method, name: &'static str, value: &'static str, expected| {
-            let mut request = Request::new(());
+            let mut request = Request::new(ResponseBody::empty());
             *request.method_mut() = method;
             request
                 .headers_mut()

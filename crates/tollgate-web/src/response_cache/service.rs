@@ -7,19 +7,19 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
+use super::address::Address;
 use super::body::CachedBody;
 use super::directives::Directives;
 use super::fill::{Fill, Place, Variant};
 use super::rules::{Asks, asks, keeps};
 use super::stored::{Node, Stored, Use};
-use super::{HTTP, HTTPS, Inner, variant_key};
-use crate::{RequestInfo, Scheme};
+use super::{Inner, variant_key};
 
 static CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
@@ -40,7 +40,7 @@ impl<S, B, R> Service<Request<B>> for Cached<S>
 where
     S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
     S::Future: Send,
-    B: Default + Send + 'static,
+    B: Body + Default + Send + 'static,
     R: Body<Data = Bytes> + Send + 'static,
 {
     type Response = Response<CachedBody<R>>;
@@ -61,10 +61,10 @@ where
         if let Asks::Nothing(why) = asks {
             count(&self.cache.counts.bypasses);
             let mut passed = Passed::unkept(&self.cache, why);
-            passed.changes = (!request.method().is_safe()).then_some(address.text);
+            passed.changes = (!request.method().is_safe()).then_some(address);
             return self.pass(request, passed);
         }
-        let found = Lookup::of(&self.cache, address.key(), request.headers());
+        let found = Lookup::of(&self.cache, self.cache.key(&address), request.headers());
         let why = match (asks, found.node.as_deref()) {
             (Asks::Anew, _) => "request",
             (_, Some(Node::Answer(stored))) => {
@@ -129,7 +129,7 @@ impl<S> Cached<S> {
             }
             *response.body_mut() = Bytes::new();
         }
-        CachedFuture::ready(response.map(CachedBody::stored))
+        CachedFuture::ready(response.map(CachedBody::from))
     }
 
     /// Fetches a newer answer in the background, unless somebody does.
@@ -218,37 +218,6 @@ fn anew<B: Default>(request: &Request<B>) -> Request<B> {
     anew
 }
 
-/// What is asked for: the host and what follows it, and over which scheme.
-struct Address {
-    text: String,
-    scheme: &'static str,
-}
-
-impl Address {
-    /// `None` when the request names no host.
-    fn of<B>(request: &Request<B>) -> Option<Self> {
-        let uri = request.uri();
-        let host = match uri.authority() {
-            Some(authority) => authority.as_str(),
-            None => request.headers().get(HOST)?.to_str().ok()?,
-        };
-        let mut text = host.to_ascii_lowercase();
-        text.push_str(uri.path_and_query().map_or("/", |path| path.as_str()));
-        let info = request.extensions().get::<RequestInfo>();
-        let scheme = match info.map(|info| info.scheme()) {
-            Some(Scheme::Https) => HTTPS,
-            Some(Scheme::Http) => HTTP,
-            None if uri.scheme_str() == Some("https") => HTTPS,
-            None => HTTP,
-        };
-        Some(Self { text, scheme })
-    }
-
-    fn key(&self) -> String {
-        format!("{}{}", self.text, self.scheme)
-    }
-}
-
 /// What is known of a request's answer.
 struct Lookup {
     key: String,
@@ -284,7 +253,7 @@ struct Passed {
     why: &'static str,
     kept: Option<ToKeep>,
     /// The address whose answers a success makes untrue (RFC 9111 §4.4).
-    changes: Option<String>,
+    changes: Option<Address>,
 }
 
 struct ToKeep {
@@ -329,11 +298,15 @@ impl Passed {
         let status = format!("{}; fwd={}{stored}", config.name, self.why);
         note(&mut head.headers, &status);
         let body = match fill {
-            Some(fill) => CachedBody::recorded(body, fill),
+            Some(fill) => CachedBody::recorded(body, told_length(&head.headers), fill),
             None => CachedBody::passed(body),
         };
         (Response::from_parts(head, body), kept)
     }
+}
+
+fn told_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// Says in the answer what became of its request (RFC 9211).
@@ -344,7 +317,7 @@ fn note(headers: &mut HeaderMap, status: &str) {
 }
 
 fn gateway_timeout<R: Body<Data = Bytes>>() -> Response<CachedBody<R>> {
-    let mut response = Response::new(CachedBody::stored(Bytes::new()));
+    let mut response = Response::new(CachedBody::from(Bytes::new()));
     *response.status_mut() = StatusCode::GATEWAY_TIMEOUT;
     response
 }

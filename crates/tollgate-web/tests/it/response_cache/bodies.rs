@@ -42,6 +42,19 @@ fn data(bytes: &'static str) -> Result<Frame<Bytes>, &'static str> {
 
 /// Asks for a body of these frames and reads `read` of them; whether it is stored then.
 async fn stores(frames: Frames, length: Option<u64>, read: usize) -> bool {
+    stores_with(&[], frames, length, read).await
+}
+
+async fn stores_with(
+    headers: &[(&str, &str)],
+    frames: Frames,
+    length: Option<u64>,
+    read: usize,
+) -> bool {
+    let headers: Vec<(String, String)> = headers
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
     let cache = ResponseCache::new(ResponseCacheConfig {
         body_bytes_max: 6,
         ..ResponseCacheConfig::default()
@@ -49,7 +62,10 @@ async fn stores(frames: Frames, length: Option<u64>, read: usize) -> bool {
     let pieces = Arc::new(Mutex::new(Some(Pieces(frames.into(), length))));
     let service = service_fn(move |_: Request<Empty<Bytes>>| {
         let pieces = pieces.lock().unwrap().take().unwrap();
-        let response = Response::builder().header("cache-control", "max-age=60");
+        let mut response = Response::builder().header("cache-control", "max-age=60");
+        for (name, value) in &headers {
+            response = response.header(name, value);
+        }
         async move { Ok::<_, Infallible>(response.body(pieces).unwrap()) }
     });
     let request = Request::builder().uri("http://h/").body(Empty::new());
@@ -80,6 +96,9 @@ async fn only_what_came_to_its_end_is_stored() {
     // It broke off, or was shorter than it said.
     assert!(!stores(vec![data("abc"), Err("broken")], None, 3).await);
     assert!(!stores(vec![data("abc")], Some(6), 2).await);
+    let told: &[(&str, &str)] = &[("content-length", "6")];
+    assert!(!stores_with(told, vec![data("abc")], None, 2).await);
+    assert!(stores_with(told, vec![data("abc"), data("def")], None, 3).await);
     // It is too long, told or not.
     assert!(!stores(vec![data("abc"), data("defg")], None, 3).await);
     assert!(!stores(vec![data("abcdefg")], Some(7), 2).await);

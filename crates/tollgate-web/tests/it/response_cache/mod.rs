@@ -1,5 +1,7 @@
 //! The response cache: what it gives again, to whom, for how long, and what takes it away.
 
+#[cfg(feature = "layers")]
+mod addresses;
 mod bodies;
 mod invalidation;
 mod reuse;
