@@ -14,7 +14,6 @@ use crate::support::{STUCK, config, read_answer};
 struct PanicsEarly;
 
 impl Handler for PanicsEarly {
-    #[expect(clippy::manual_async_fn, reason = "it panics outside of its future")]
     fn handle(
         &self,
         request: Request<RequestBody>,

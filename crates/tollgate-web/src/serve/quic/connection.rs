@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use super::super::drain::Stage;
 use super::super::request::Connected;
 use super::super::state::{ConnectionInfo, ConnectionState, Shared};
 use super::request::answer;
-use super::transport::{LastNote, Transport};
+use super::transport::{LastNote, Refusing, Transport};
 use super::{EarlyData, Handshake};
 use crate::http_metrics::Closed;
 use crate::{ClientCertificate, Handler};
@@ -97,7 +98,7 @@ async fn open<H: Handler>(arrived: Arrived<H>, accepted: Instant) -> Result<Sess
     let certificate = shown(&connection);
     let header_bytes_max = u64::try_from(shared.config.header_bytes_max).unwrap_or(u64::MAX);
     let head_bytes_max = header_bytes_max.saturating_mul(ENCODED_HEAD_FACTOR);
-    let (transport, last_note) = Transport::new(connection.clone(), head_bytes_max);
+    let (transport, last_note, refusing) = Transport::new(connection.clone(), head_bytes_max);
     let built = h3::server::builder()
         .max_field_section_size(header_bytes_max)
         .send_grease(false)
@@ -117,6 +118,7 @@ async fn open<H: Handler>(arrived: Arrived<H>, accepted: Instant) -> Result<Sess
         local,
         accepted,
         last_note,
+        refusing,
         certificate,
         handshake,
     };
@@ -135,6 +137,7 @@ struct Session<H> {
     local: SocketAddr,
     accepted: Instant,
     last_note: LastNote,
+    refusing: Refusing,
     certificate: Option<ClientCertificate>,
     handshake: Option<(ZeroRttAccepted, Handshake)>,
 }
@@ -158,7 +161,7 @@ impl<H: Handler> Session<H> {
                 () = aborting.as_mut() => return Err(Closed::Drain),
                 () = draining.as_mut(), if !drains => {
                     drains = true;
-                    if self.h3.shutdown(0).await.is_err() {
+                    if self.refuse_more().await.is_err() {
                         return Ok(());
                     }
                 }
@@ -241,8 +244,16 @@ impl<H: Handler> Session<H> {
         }
         self.shared.metrics.closed(Closed::IdleTimeout);
         // The connection is closed right after; whether the client hears of it first is its luck.
-        let _ = self.h3.shutdown(0).await;
+        let _ = self.refuse_more().await;
         Ok(())
+    }
+
+    /// Tells the client which requests are the first that nobody will look at (RFC 9114 §5.2), and
+    /// looks at none of those: it may ask them again elsewhere, and nothing must be done twice.
+    async fn refuse_more(&mut self) -> Result<(), h3::error::ConnectionError> {
+        self.refusing.store(true, Ordering::Relaxed);
+        // One beyond the last that was taken. `h3` itself would still take that one.
+        self.h3.shutdown(1).await
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
@@ -44,6 +44,9 @@ pub(super) enum Outcome {
 /// The note on the stream that was accepted last.
 pub(super) type LastNote = Arc<Mutex<Option<Note>>>;
 
+/// Whether further requests are refused, which a client may then ask of another connection.
+pub(super) type Refusing = Arc<AtomicBool>;
+
 /// A QUIC connection.
 pub(super) struct Transport {
     connection: quinn::Connection,
@@ -52,11 +55,15 @@ pub(super) struct Transport {
     opening: Accepting<quinn::SendStream>,
     head_bytes_max: u64,
     last: LastNote,
+    refusing: Refusing,
 }
 
 impl Transport {
-    pub(super) fn new(connection: quinn::Connection, head_bytes_max: u64) -> (Self, LastNote) {
-        let last = LastNote::default();
+    pub(super) fn new(
+        connection: quinn::Connection,
+        head_bytes_max: u64,
+    ) -> (Self, LastNote, Refusing) {
+        let (last, refusing) = (LastNote::default(), Refusing::default());
         let transport = Self {
             connection,
             requests: None,
@@ -64,8 +71,9 @@ impl Transport {
             opening: None,
             head_bytes_max,
             last: Arc::clone(&last),
+            refusing: Arc::clone(&refusing),
         };
-        (transport, last)
+        (transport, last, refusing)
     }
 }
 
@@ -93,18 +101,26 @@ impl quic::Connection<Bytes> for Transport {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Exchange, ConnectionErrorIncoming>> {
-        let connection = &self.connection;
-        let accepting = self.requests.get_or_insert_with(|| {
-            let connection = connection.clone();
-            Box::pin(async move { connection.accept_bi().await })
-        });
-        let accepted = ready!(accepting.as_mut().poll(cx));
-        self.requests = None;
-        let (send, receive) = accepted.map_err(lost)?;
+        let (send, receive) = loop {
+            let connection = &self.connection;
+            let accepting = self.requests.get_or_insert_with(|| {
+                let connection = connection.clone();
+                Box::pin(async move { connection.accept_bi().await })
+            });
+            let accepted = ready!(accepting.as_mut().poll(cx));
+            self.requests = None;
+            let (mut send, mut receive) = accepted.map_err(lost)?;
+            if !self.refusing.load(Ordering::Relaxed) {
+                break (send, receive);
+            }
+            // Both fail only on a stream that has ended.
+            let code = varint(Code::H3_REQUEST_REJECTED.value());
+            let _ = (send.reset(code), receive.stop(code));
+        };
         let stopped = send.stopped();
         let early = receive.is_0rtt();
         let frames = Frames::of_request(self.head_bytes_max);
-        let receiving = Receiving::new(receive, frames, connection.clone());
+        let receiving = Receiving::new(receive, frames, self.connection.clone());
         *self.last.lock() = Some(Note {
             early,
             over: Box::pin(async move {

@@ -5,7 +5,7 @@ use std::net::UdpSocket;
 use h3::error::Code;
 use tollgate_web::ServerConfig;
 
-use super::client::{Http3Server, answer, converse, get, request};
+use super::client::{Http3Server, answer, converse, get, head, request};
 use crate::support::{SHORT, config};
 
 #[test]
@@ -82,6 +82,68 @@ fn requests_in_flight_are_finished() {
         server.server.handler.gate.notify_one();
         assert_eq!(answer(&mut held).await.text(), "passed");
         assert_eq!(client.close_code().await, Code::H3_NO_ERROR.value());
+    });
+    assert_eq!(server.server.join().connections_aborted, 0);
+}
+
+/// Reads the server's control stream until the client is told where its requests end.
+async fn goaway(connection: &quinn::Connection) -> Vec<u8> {
+    let mut stream = loop {
+        let mut stream = connection.accept_uni().await.unwrap();
+        let mut kind = [0];
+        stream.read_exact(&mut kind).await.unwrap();
+        if kind == [CONTROL_STREAM] {
+            break stream;
+        }
+    };
+    loop {
+        let mut head = [0; 2];
+        stream.read_exact(&mut head).await.unwrap();
+        let [frame, length] = head;
+        let mut payload = vec![0; usize::from(length)];
+        stream.read_exact(&mut payload).await.unwrap();
+        if frame == GOAWAY {
+            return payload;
+        }
+    }
+}
+
+const CONTROL_STREAM: u8 = 0;
+const GOAWAY: u8 = 7;
+
+#[test]
+fn no_request_is_both_served_and_given_back() {
+    let mut server = Http3Server::start(config());
+    let ask = async |connection: &quinn::Connection| {
+        let fields = [
+            (":method", "GET"),
+            (":scheme", "https"),
+            (":authority", "localhost"),
+            (":path", "/gate"),
+        ];
+        let (mut send, receive) = connection.open_bi().await.unwrap();
+        send.write_all(&head(&fields)).await.unwrap();
+        send.finish().unwrap();
+        receive
+    };
+    converse(async {
+        let (_endpoint, connecting) = server.client().connecting();
+        let connection = connecting.await.unwrap();
+        let mut served = ask(&connection).await;
+        server.server.handler.arrived.notified().await;
+        server.server.begin_stop();
+        // The stream after the first: what is asked there may be asked again elsewhere.
+        assert_eq!(goaway(&connection).await, [4]);
+        let mut given_back = ask(&connection).await;
+        let rejected = Code::H3_REQUEST_REJECTED.value();
+        let told = given_back.read_to_end(1000).await.unwrap_err();
+        let code = quinn::VarInt::from_u64(rejected).unwrap();
+        let reset = quinn::ReadError::Reset(code);
+        assert_eq!(told, quinn::ReadToEndError::Read(reset));
+        server.server.handler.gate.notify_one();
+        assert!(served.read_to_end(1000).await.unwrap().ends_with(b"passed"));
+        // Until the server has heard that all of it came.
+        connection.closed().await;
     });
     assert_eq!(server.server.join().connections_aborted, 0);
 }
