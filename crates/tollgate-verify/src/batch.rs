@@ -1,6 +1,9 @@
 //! Many tokens at once, on all cores.
 
 use std::num::NonZeroUsize;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use serde::de::DeserializeOwned;
@@ -11,8 +14,12 @@ use crate::error::Error;
 use crate::token::VerifiedToken;
 use crate::verifier::Verifier;
 
-/// Fewer tokens than this for each thread are not worth starting one.
-const TOKENS_PER_THREAD_MIN: usize = 16;
+/// So many tokens at a time; fewer for each thread are not worth starting one.
+const TOKENS_PER_SHARE: usize = 16;
+
+/// Asked for once: the answer takes the system as long as a verification.
+static CORES: LazyLock<usize> =
+    LazyLock::new(|| thread::available_parallelism().map_or(1, NonZeroUsize::get));
 
 impl<C: DeserializeOwned + Send> Verifier<C> {
     /// Verifies many tokens on all cores; the results stand in the order of the tokens.
@@ -37,29 +44,48 @@ impl<C: DeserializeOwned + Send> Verifier<C> {
 }
 
 /// Does `work` for each of `items`, in as many threads as there are cores.
+///
+/// Threads take small shares as they come free, so that one on a busy core does not keep the others
+/// waiting. A validator of the caller's that panics loses its share, not the rest.
 pub(crate) fn on_all_cores<T: Sync, R: Send>(
     items: &[T],
     work: impl Fn(&T) -> Result<R, Error> + Sync,
 ) -> Vec<Result<R, Error>> {
-    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let threads = (items.len() / TOKENS_PER_THREAD_MIN).clamp(1, cores);
-    let share = items.len().div_ceil(threads).max(1);
-    let work = &work;
-    let work_all = move |part: &[T]| -> Vec<_> { part.iter().map(work).collect() };
-    thread::scope(|scope| {
-        let mut parts = items.chunks(share);
-        let first = parts.next().unwrap_or_default();
-        let others: Vec<_> = parts
-            .map(|part| (part, scope.spawn(move || work_all(part))))
-            .collect();
-        let mut results = work_all(first);
-        for (part, other) in others {
-            // A validator of the caller's that panics loses its share, not the rest.
-            let failed = |_| part.iter().map(|_| Err(undecided())).collect();
-            results.extend(other.join().unwrap_or_else(failed));
+    let shares: Vec<&[T]> = items.chunks(TOKENS_PER_SHARE).collect();
+    let (next, done) = (
+        AtomicUsize::new(0),
+        Mutex::new(Vec::with_capacity(shares.len())),
+    );
+    let take_shares = || {
+        loop {
+            let position = next.fetch_add(1, Ordering::Relaxed);
+            let Some(share) = shares.get(position) else {
+                return;
+            };
+            let work_all = || share.iter().map(&work).collect::<Vec<_>>();
+            let results = panic::catch_unwind(AssertUnwindSafe(work_all));
+            let lost = |_| share.iter().map(|_| Err(undecided())).collect();
+            let results = results.unwrap_or_else(lost);
+            lock(&done).push((position, results));
         }
-        results
-    })
+    };
+    let threads = (items.len() / TOKENS_PER_SHARE).clamp(1, *CORES);
+    thread::scope(|scope| {
+        for _ in 1..threads {
+            // Where no thread can be had, the others do its work.
+            let spawned = thread::Builder::new().spawn_scoped(scope, &take_shares);
+            drop(spawned);
+        }
+        take_shares();
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_unstable_by_key(|(position, _)| *position);
+    done.into_iter().flat_map(|(_, results)| results).collect()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing that panics runs under it.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What becomes of a token whose share of the batch was lost.

@@ -17,4 +17,8 @@ mod differential;
 mod introspection;
 mod node;
 mod provider;
+mod resource_server;
 mod rotation;
+#[allow(dead_code, reason = "the other tests use all of it")]
+#[path = "../it/running.rs"]
+mod running;
