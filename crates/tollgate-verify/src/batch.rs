@@ -73,7 +73,7 @@ pub(crate) fn on_all_cores<T: Sync, R: Send>(
     thread::scope(|scope| {
         for _ in 1..threads {
             // Where no thread can be had, the others do its work.
-            let spawned = thread::Builder::new().spawn_scoped(scope, &take_shares);
+            let spawned = thread::Builder::new().spawn_scoped(scope, take_shares);
             drop(spawned);
         }
         take_shares();
