@@ -4,7 +4,7 @@ use http::{HeaderValue, Response, StatusCode};
 use tollgate_store::Store;
 use tollgate_web::ResponseBody;
 
-use crate::{Api, respond};
+use crate::{Api, limits::retry_after, respond};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -21,5 +21,9 @@ pub(crate) async fn ready<S: Store>(api: &Api<S>) -> Response<ResponseBody> {
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    respond::no_store(status, JSON, report.to_json())
+    let mut response = respond::no_store(status, JSON, report.to_json());
+    if !report.is_ok() {
+        retry_after(1, response.headers_mut());
+    }
+    response
 }

@@ -99,7 +99,11 @@ fn request(form: &Form<'_>) -> Result<OneTimeRequest, Refusal> {
         .transpose();
     let expires_in = form
         .value("expires_in")?
-        .map(|seconds| seconds.parse())
+        // `parse` would take a plus sign, too.
+        .map(|seconds| {
+            let digits = seconds.strip_prefix('+').map_or(&*seconds, |_| "");
+            digits.parse()
+        })
         .transpose();
     Ok(OneTimeRequest {
         scope: parameters::scope(form)?,

@@ -48,7 +48,9 @@ async fn readiness_tells_what_fails() {
         .register("store", Duration::from_secs(5), || async {
             Err("the disk is full".to_owned())
         });
-    let report = bare(&panel, "/ready").await.expect(503);
+    let answer = bare(&panel, "/ready").await;
+    assert_eq!(answer.headers["retry-after"], "1");
+    let report = answer.expect(503);
     assert_eq!(report["checks"]["store"]["status"], "failed");
     assert_eq!(report["checks"]["store"]["detail"], "the disk is full");
 }

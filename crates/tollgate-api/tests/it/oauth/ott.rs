@@ -150,6 +150,7 @@ fn requests_that_ask_for_too_much_are_refused() {
         (("expires_in", "121"), "invalid_request"),
         (("expires_in", "0"), "invalid_request"),
         (("expires_in", "-1"), "invalid_request"),
+        (("expires_in", "+1"), "invalid_request"),
         (("expires_in", "1.5"), "invalid_request"),
         (("data", "{"), "invalid_request"),
         (("data", "1 2"), "invalid_request"),
