@@ -43,6 +43,7 @@ pub(crate) struct Peers {
     node_directory: PathBuf,
     verify_node_directory: PathBuf,
     python: PathBuf,
+    web_python: PathBuf,
     redis: PathBuf,
 }
 
@@ -63,18 +64,23 @@ impl Peers {
                 &root().join("crates/tollgate-verify/tests/peers"),
             )?,
             python: install_python(&directory.join("python"), &sources())?,
+            web_python: install_python(
+                &directory.join("web-python"),
+                &root().join("crates/tollgate-web/tests/peers"),
+            )?,
             redis: find_program(&["redis-server"]).context("redis-server is not there")?,
         })
     }
 
     /// The variables that tell the tests where everything is.
-    pub(crate) fn environment(&self) -> [(&'static str, &Path); 6] {
+    pub(crate) fn environment(&self) -> [(&'static str, &Path); 7] {
         [
             ("TOLLGATE_TEST_NGINX", &self.nginx),
             ("TOLLGATE_TEST_NODE", &self.node),
             ("TOLLGATE_TEST_NODE_DIR", &self.node_directory),
             ("TOLLGATE_TEST_VERIFY_NODE_DIR", &self.verify_node_directory),
             ("TOLLGATE_TEST_PYTHON", &self.python),
+            ("TOLLGATE_TEST_WEB_PYTHON", &self.web_python),
             ("TOLLGATE_TEST_REDIS", &self.redis),
         ]
     }
