@@ -1,4 +1,4 @@
-//! Development tasks: `cargo xtask test | lint | tidy | bench | battery | fuzz`. Not part of the product.
+//! Development tasks: `cargo xtask test | lint | tidy | bench | battery | fuzz | published`. Not part of the product.
 
 #![expect(
     clippy::print_stdout,
@@ -10,6 +10,7 @@ mod bench;
 mod fuzz;
 mod lint;
 mod peers;
+mod published;
 mod run;
 mod soak;
 mod test;
@@ -31,7 +32,10 @@ usage: cargo xtask TASK
   bench instructions [--write]
                     what token validation costs beside the signature, against what is written down
   battery NAME      one of the long tests: kill, ott, rotation, verify-rotation, soak [MINUTES]
-  fuzz [SECONDS]    every fuzz target for so long";
+  fuzz [SECONDS]    every fuzz target for so long
+  published [REVISION]
+                    what others see of the libraries: the actix-web example, types of others in the
+                    public API, what breaks since the last release";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -43,6 +47,8 @@ fn main() -> ExitCode {
         ["bench", rest @ ..] => bench::run(rest),
         ["battery", name] => battery::run(name, None),
         ["battery", name, minutes] => battery::run(name, Some(minutes)),
+        ["published"] => published::run(None),
+        ["published", revision] => published::run(Some(revision)),
         ["fuzz"] => fuzz::run(None),
         ["fuzz", seconds] => fuzz::run(Some(seconds)),
         _ => {

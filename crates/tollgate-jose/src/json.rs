@@ -56,55 +56,57 @@ pub struct WithoutDuplicates;
 
 impl<'de> Deserialize<'de> for WithoutDuplicates {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Self)
+        deserializer.deserialize_any(PastAnything)
     }
 }
 
-impl<'de> Visitor<'de> for WithoutDuplicates {
-    type Value = Self;
+struct PastAnything;
+
+impl<'de> Visitor<'de> for PastAnything {
+    type Value = WithoutDuplicates;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value without duplicate members")
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
-        Ok(self)
+    fn visit_bool<E>(self, _: bool) -> Result<WithoutDuplicates, E> {
+        Ok(WithoutDuplicates)
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
-        Ok(self)
+    fn visit_i64<E>(self, _: i64) -> Result<WithoutDuplicates, E> {
+        Ok(WithoutDuplicates)
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
-        Ok(self)
+    fn visit_u64<E>(self, _: u64) -> Result<WithoutDuplicates, E> {
+        Ok(WithoutDuplicates)
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
-        Ok(self)
+    fn visit_f64<E>(self, _: f64) -> Result<WithoutDuplicates, E> {
+        Ok(WithoutDuplicates)
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
-        Ok(self)
+    fn visit_str<E>(self, _: &str) -> Result<WithoutDuplicates, E> {
+        Ok(WithoutDuplicates)
     }
 
-    fn visit_unit<E>(self) -> Result<Self, E> {
-        Ok(self)
+    fn visit_unit<E>(self) -> Result<WithoutDuplicates, E> {
+        Ok(WithoutDuplicates)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self, A::Error> {
-        while seq.next_element::<Self>()?.is_some() {}
-        Ok(self)
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<WithoutDuplicates, A::Error> {
+        while seq.next_element::<WithoutDuplicates>()?.is_some() {}
+        Ok(WithoutDuplicates)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<WithoutDuplicates, A::Error> {
         let mut names = MemberNames::default();
         while let Some(Name(is_new)) = map.next_key_seed(NameSeed(&mut names))? {
             if !is_new {
                 return Err(A::Error::custom("duplicate member"));
             }
-            map.next_value::<Self>()?;
+            map.next_value::<WithoutDuplicates>()?;
         }
-        Ok(self)
+        Ok(WithoutDuplicates)
     }
 }
 

@@ -25,6 +25,7 @@
 use std::env;
 use std::error::Error;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::routing::get;
@@ -114,14 +115,22 @@ pub(crate) async fn serve(
         .key_source(&settings.key_source())
         .build()?;
     let app = app(settings, verifier.clone());
-    // Ahead of the first request; a provider that is not up yet is asked again later.
-    tokio::spawn(async move {
-        if verifier.warm_up().await.is_err() {
-            eprintln!("warning: no keys yet: {}", why(&verifier));
-        }
-    });
+    tokio::spawn(warm_up(verifier));
     axum::serve(listener, app).await?;
     Ok(())
+}
+
+/// Gets the keys ahead of the first request, and as soon as a provider is up that was not yet.
+async fn warm_up(verifier: Verifier) {
+    let mut said = String::new();
+    while verifier.warm_up().await.is_err() {
+        let why = why(&verifier);
+        if why != said {
+            eprintln!("warning: no keys yet: {why}");
+            said = why;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 /// Why there are no keys, and what may help.

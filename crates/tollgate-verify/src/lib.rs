@@ -33,6 +33,11 @@
 //!
 //! With the feature `client` the keys may stay with the provider:
 //!
+//! ```toml
+//! [dependencies]
+//! tollgate-verify = { version = "0.1", features = ["client"] }
+//! ```
+//!
 //! ```no_run
 //! # #[cfg(feature = "client")] {
 //! # use tollgate_verify::Verifier;
@@ -77,6 +82,9 @@
 //! | `client` | discovery, key sets, introspection, own tokens; async and blocking |
 //! | `tower` | `client`, a layer and a scope guard |
 //! | `axum` | `tower` and an extractor |
+//!
+//! A `build` that is missing after [`audience`](VerifierBuilder::audience) is the one of `client`: without
+//! it the builder wants [`jwk_set`](VerifierBuilder::jwk_set) or [`keys`](VerifierBuilder::keys) first.
 
 #![cfg_attr(
     not(feature = "axum"),
@@ -102,6 +110,9 @@ mod http_url;
 mod keys;
 #[cfg(feature = "axum")]
 pub mod manual;
+#[cfg(all(doctest, feature = "axum"))]
+#[doc = include_str!("../README.md")]
+mod readme {}
 mod policy;
 mod token;
 mod validators;

@@ -83,6 +83,8 @@ impl<C> RequireToken<C> {
 
     /// Accepts tokens bound by DPoP; `origin` is the scheme and host that clients see, such as
     /// `https://orders.example`. It is configured, because a `Host` header is the sender's word.
+    /// Where a part of the path is taken off before this layer, as by axum's `nest`, it belongs to
+    /// the origin: `https://orders.example/api`.
     #[must_use]
     pub fn dpop(mut self, origin: &str) -> Self {
         let settings = Arc::make_mut(&mut self.settings);

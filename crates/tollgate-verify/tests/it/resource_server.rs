@@ -210,6 +210,22 @@ fn without_a_provider_it_starts_and_lets_nobody_in() {
 }
 
 #[test]
+fn a_provider_that_comes_up_later_is_found() {
+    let provider = Provider::start("", &[]);
+    let server = provider.resource_server(&provider.issuer);
+    let token = provider.token(&json!({}));
+    assert_eq!(server.get_with("/whoami", &token).status, 503);
+    let jwks_uri = format!("{}/jwks", provider.base);
+    provider.put(
+        OIDC,
+        json!({"issuer": provider.issuer, "jwks_uri": jwks_uri}),
+    );
+    while server.get_with("/whoami", &token).status != 200 {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
+#[test]
 fn a_wrong_variable_is_named() {
     let check = |variables: &[(&str, &str)], named: &str| {
         let error = Running::start(variables).err().unwrap();

@@ -320,6 +320,56 @@ async fn dpop_is_told_what_it_needs() {
     assert_eq!((status, challenges.len()), (StatusCode::UNAUTHORIZED, 2));
 }
 
+#[tokio::test]
+async fn a_path_taken_off_before_the_layer_belongs_to_the_origin() {
+    let verifier = builder().clock(Arc::new(Stopped)).build().unwrap();
+    let status = async |url: &str| {
+        let layer = RequireToken::new(verifier.clone()).dpop("https://orders.example/api");
+        let (token, proof) = crate::bound::token_and_proof(None, url);
+        let request = Request::get("/api/who")
+            .header("authorization", format!("DPoP {token}"))
+            .header("dpop", proof)
+            .body(Body::empty())
+            .unwrap();
+        let nested = Router::new().nest("/api", app(layer));
+        nested.oneshot(request).await.unwrap().status()
+    };
+    assert_eq!(
+        status("https://orders.example/api/who").await,
+        StatusCode::OK
+    );
+    for elsewhere in [
+        "https://orders.example/who",
+        "https://orders.example/api/api/who",
+    ] {
+        assert_eq!(
+            status(elsewhere).await,
+            StatusCode::UNAUTHORIZED,
+            "{elsewhere}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn nothing_breaks_out_of_a_challenge() {
+    let evil = "a\" b\\\r\nset-cookie: x=1\u{e9}\0";
+    let layer = layer().realm(evil).scope(evil).resource_metadata(evil);
+    let response = app(layer).oneshot(request(&[])).await.unwrap();
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    assert!(response.headers().get("set-cookie").is_none());
+    let challenges: Vec<_> = response
+        .headers()
+        .get_all(WWW_AUTHENTICATE)
+        .iter()
+        .collect();
+    let [challenge] = challenges.as_slice() else {
+        panic!("{challenges:?}");
+    };
+    let safe = "a bset-cookie: x=1";
+    let expected = format!(r#"Bearer realm="{safe}", scope="{safe}", resource_metadata="{safe}""#);
+    assert_eq!(challenge.to_str().unwrap(), expected);
+}
+
 #[test]
 fn resource_metadata_is_where_rfc_9728_looks() {
     let check = |resource: &str, path: &str| {
