@@ -45,7 +45,8 @@ pub(super) async fn run<H: Handler>(
 ) {
     let state = Arc::clone(&connected.state);
     let ended = match tls {
-        Some(acceptor) => converse_tls(stream, acceptor, connected, accepted).await,
+        // In a box, or every connection on plain text would be as large.
+        Some(acceptor) => Box::pin(converse_tls(stream, acceptor, connected, accepted)).await,
         None => converse_plain(stream, connected, accepted).await,
     };
     note_end(&state, ended);
@@ -186,10 +187,11 @@ where
         Protocol::Http2 => {
             let connected = Arc::new(connected);
             let service = service_fn(move |request| serve(Arc::clone(&connected), request));
-            let connection = http2_builder(config).serve_connection(io, service);
+            // In a box, or every connection over HTTP/1 would be as large.
+            let mut connection = Box::pin(http2_builder(config).serve_connection(io, service));
             watch(
                 &state,
-                pin!(connection),
+                connection.as_mut(),
                 http2::Connection::graceful_shutdown,
             )
             .await
