@@ -15,10 +15,10 @@ use crate::TrustedProxies;
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerConfig {
-    /// Connections open at once; one more is answered 503 and closed.
+    /// Connections open at once; one more is answered 503 and closed, with TLS only closed.
     pub connections_max: usize,
     /// Connections open at once from one IPv4 address or IPv6 /64, trusted proxies aside; one more
-    /// is answered 503 and closed. 0: no such cap.
+    /// is turned away likewise. 0: no such cap.
     pub connections_per_ip_max: usize,
     /// From accepting a connection, or from the first byte of a later request, to the end of the
     /// request's head. The TLS handshake counts.
