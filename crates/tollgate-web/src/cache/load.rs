@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::clock::millis_of;
 use super::config::{CacheError, EntryOptions};
 use super::local::Join;
 use super::pending::{Awaited, DependsOn, Outcome};
-use super::second_level::{FillKind, Invalidation, SharedTicket};
+use super::second_level::{FILL_WITHIN, FillKind, Invalidation, SharedTicket};
 use super::tags;
 use super::tiered::{Cache, Inner, Place, count};
 use crate::weigh::Weigh;
@@ -33,7 +34,8 @@ impl<V: Clone + Weigh + Send + Sync + 'static> Cache<V> {
     /// panics, one of those who wait runs its own.
     ///
     /// What was loaded is kept, unless its key, a prefix of it or one of its tags was invalidated
-    /// after the load began: then those who asked before still get it, and nobody later.
+    /// after the load began: then those who asked before still get it, and nobody later. Before a
+    /// second level, one that took longer than five minutes is not kept either.
     ///
     /// # Errors
     /// The loader's own. Errors are never kept.
@@ -107,6 +109,12 @@ struct Lead<'a, V: Clone + Weigh> {
     sender: watch::Sender<Option<Outcome<V>>>,
 }
 
+/// A state of the second level that a load or a write began from, and when.
+struct Begun {
+    ticket: SharedTicket,
+    at_millis: u64,
+}
+
 /// What a load of another brought; `None` when it brought nothing for us.
 async fn outcome<V: Clone, E: Clone + 'static>(mut awaited: Awaited<V>) -> Option<Result<V, E>> {
     let outcome = match awaited.wait_for(Option::is_some).await {
@@ -142,11 +150,15 @@ impl<V: Clone + Weigh + Send + Sync + 'static> Inner<V> {
     {
         // The place goes first, so that those whom the sender wakes do not find it.
         let Lead { sender, place } = lead;
-        let mut ticket = None;
+        let mut begun = None;
+        let at_millis = self.local.now_millis();
         if let Some(second) = &self.second
             && let Some(read) = second.read(key).await
         {
-            ticket = Some(read.ticket);
+            begun = Some(Begun {
+                ticket: read.ticket,
+                at_millis,
+            });
             if let Some((value, life)) = self.open(second, read.entry) {
                 place.fill(value.clone(), Some(life));
                 sender.send_replace(Some(Outcome::Loaded(value.clone())));
@@ -156,7 +168,7 @@ impl<V: Clone + Weigh + Send + Sync + 'static> Inner<V> {
         count(&self.counts.loads);
         match load().await {
             Ok(value) => {
-                let unspoilt = self.fill_second(key, &value, options, ticket).await;
+                let unspoilt = self.fill_second(key, &value, options, begun).await;
                 let life = self.local.life(options).filter(|_| unspoilt);
                 place.fill(value.clone(), life);
                 sender.send_replace(Some(Outcome::Loaded(value.clone())));
@@ -178,19 +190,25 @@ impl<V: Clone + Weigh + Send + Sync + 'static> Inner<V> {
         key: &str,
         value: &V,
         options: &EntryOptions<'_>,
-        ticket: Option<SharedTicket>,
+        begun: Option<Begun>,
     ) -> bool {
-        let (Some(second), Some(ticket)) = (&self.second, ticket) else {
+        let (Some(second), Some(begun)) = (&self.second, begun) else {
             return true;
         };
         match second.entry(value, options, self.local.ttl()) {
             // A level that does not answer knows of no reason against it. Memory has its own.
-            Some(entry) => second
-                .fill(key, &ticket, &entry, FillKind::Loaded)
+            Some(entry) if self.is_known_still(&begun) => second
+                .fill(key, &begun.ticket, &entry, FillKind::Loaded)
                 .await
                 .unwrap_or(true),
-            None => false,
+            Some(_) | None => false,
         }
+    }
+
+    /// Whether the second level can still know of what was invalidated since.
+    fn is_known_still(&self, begun: &Begun) -> bool {
+        let took_millis = self.local.now_millis().saturating_sub(begun.at_millis);
+        took_millis < millis_of(FILL_WITHIN)
     }
 
     async fn write_through<E: Send + 'static>(
@@ -204,8 +222,12 @@ impl<V: Clone + Weigh + Send + Sync + 'static> Inner<V> {
         // Voids the writes that are under way, as they will void this one when they end.
         let begun = self.invalidate(&this_key).await;
         let place = Place::new(self, key, self.local.ticket(key, DependsOn::Unknown));
-        let ticket = match &self.second {
-            Some(second) => second.read(key).await.map(|read| read.ticket),
+        let at_millis = self.local.now_millis();
+        let begun_from = match &self.second {
+            Some(second) => second.read(key).await.map(|read| Begun {
+                ticket: read.ticket,
+                at_millis,
+            }),
             None => None,
         };
         // Its own task, so that a panic does not pass by the invalidation.
@@ -225,9 +247,10 @@ impl<V: Clone + Weigh + Send + Sync + 'static> Inner<V> {
         };
         drop(place);
         let entry = second.entry(&value, &options, self.local.ttl());
-        let filled = match (ticket, entry) {
-            (Some(ticket), Some(entry)) => {
-                second.fill(key, &ticket, &entry, FillKind::Written).await
+        let filled = match (begun_from, entry) {
+            (Some(from), Some(entry)) if self.is_known_still(&from) => {
+                let kind = FillKind::Written;
+                second.fill(key, &from.ticket, &entry, kind).await
             }
             _ => Ok(false),
         };

@@ -47,8 +47,8 @@ pub use config::{CacheConfig, CacheError, EntryOptions, KEY_BYTES_MAX, TAGS_MAX}
 pub use counters::Counters;
 pub use load::WriteError;
 pub use second_level::{
-    Encode, FillKind, Invalidation, InvalidationListener, SecondLevel, SecondLevelStatistics,
-    SharedEntry, SharedRead, SharedTicket, Unavailable,
+    Encode, FILL_WITHIN, FillKind, Invalidation, InvalidationListener, SecondLevel,
+    SecondLevelStatistics, SharedEntry, SharedRead, SharedTicket, Unavailable,
 };
 pub use statistics::CacheStatistics;
 pub use tiered::Cache;

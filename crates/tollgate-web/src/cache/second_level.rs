@@ -31,6 +31,10 @@ pub struct SharedRead {
     pub ticket: SharedTicket,
 }
 
+/// How long after [`SecondLevel::read`] its ticket may be used. A level must know for longer what
+/// was invalidated.
+pub const FILL_WITHIN: Duration = Duration::from_secs(300);
+
 /// A state of the second level's generations: void once an invalidation moved them on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedTicket {

@@ -6,7 +6,7 @@ use redis::Cmd;
 
 use super::keys::{Namespace, encode, prefix_message, tag_message};
 use crate::cache::clock::millis_of;
-use crate::cache::second_level::{SharedEntry, SharedTicket};
+use crate::cache::second_level::{FILL_WITHIN, SharedEntry, SharedTicket};
 
 /// A load: refused when an invalidation overtook it.
 pub(super) const LOADED: &str = "loaded";
@@ -16,7 +16,7 @@ pub(super) const WRITTEN: &str = "written";
 pub(super) const SET: &str = "set";
 
 /// How long a key's generation is kept: longer than any load may take that still fills.
-const GENERATION_TTL: Duration = Duration::from_secs(600);
+const GENERATION_TTL: Duration = FILL_WITHIN.saturating_mul(2);
 
 /// Keys: value, the key's generation, the generation, tags. Arguments: the key, its life in ms,
 /// the value, the kind, the generations that it was read under, a new generation, its life in ms,

@@ -5,7 +5,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tollgate_web::cache::redis::{RedisConfig, RedisConfigError, RedisLevel};
 use tollgate_web::cache::{
-    Cache, CacheConfig, CacheError, Counters, EntryOptions, SecondLevel, WriteError,
+    Cache, CacheClock, CacheConfig, CacheError, Counters, EntryOptions, FILL_WITHIN, SecondLevel,
+    WriteError,
 };
 
 use super::PLAIN;
@@ -89,6 +90,33 @@ async fn invalidations_reach_the_other_instances() {
     }
     assert!(b.statistics().invalidations_heard >= 6);
     assert_eq!(b.statistics().second_level_failures, 0);
+}
+
+#[tokio::test]
+async fn a_load_that_took_too_long_is_kept_nowhere() {
+    let Some(redis) = RedisServer::start() else {
+        return;
+    };
+    let other = redis.instance().await;
+    for (took, kept) in [(FILL_WITHIN, false), (FILL_WITHIN / 2, true)] {
+        let clock = CacheClock::manual();
+        let config = CacheConfig {
+            clock: clock.clone(),
+            ttl: FILL_WITHIN * 2,
+            ..CacheConfig::default()
+        };
+        let level = redis.level("test");
+        until("it hears", async || level.is_coherent()).await;
+        let cache: Cache<String> = Cache::shared(config, level);
+        let load = async || {
+            clock.advance(took);
+            Ok::<_, ()>(text("slow"))
+        };
+        let loaded = cache.get_or_load("key", PLAIN, load).await;
+        assert_eq!(loaded, Ok(text("slow")));
+        assert_eq!(cache.get_local("key").is_some(), kept, "{took:?}");
+        assert_eq!(other.get("key").await.is_some(), kept, "{took:?}");
+    }
 }
 
 #[tokio::test]
