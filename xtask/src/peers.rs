@@ -15,6 +15,14 @@ struct Program {
 
 const PROGRAMS: &[Program] = &[
     Program {
+        names: &["curl"],
+        packages: &["curl"],
+    },
+    Program {
+        names: &["h2load"],
+        packages: &["nghttp2-client"],
+    },
+    Program {
         names: &["nginx"],
         packages: &["nginx-light"],
     },
@@ -38,6 +46,8 @@ const PROGRAMS: &[Program] = &[
 
 /// Where the test peers were found; handed to the tests in the environment.
 pub(crate) struct Peers {
+    curl: PathBuf,
+    h2load: PathBuf,
     nginx: PathBuf,
     node: PathBuf,
     node_directory: PathBuf,
@@ -56,6 +66,8 @@ impl Peers {
         install_programs()?;
         let directory = target().join("peers");
         Ok(Self {
+            curl: find_program(&["curl"]).context("curl is not there")?,
+            h2load: find_program(&["h2load"]).context("h2load is not there")?,
             nginx: find_program(&["nginx"]).context("nginx is not there")?,
             node: find_program(&["node"]).context("node is not there")?,
             node_directory: install_npm(&directory.join("node"), &sources())?,
@@ -73,8 +85,10 @@ impl Peers {
     }
 
     /// The variables that tell the tests where everything is.
-    pub(crate) fn environment(&self) -> [(&'static str, &Path); 7] {
+    pub(crate) fn environment(&self) -> [(&'static str, &Path); 9] {
         [
+            ("TOLLGATE_TEST_CURL", &self.curl),
+            ("TOLLGATE_TEST_H2LOAD", &self.h2load),
             ("TOLLGATE_TEST_NGINX", &self.nginx),
             ("TOLLGATE_TEST_NODE", &self.node),
             ("TOLLGATE_TEST_NODE_DIR", &self.node_directory),

@@ -80,6 +80,7 @@ impl Handler for Paths {
                 self.gate.notified().await;
                 Response::new("passed".into())
             }
+            "/breaks" => Response::new(ResponseBody::stream(Breaks { begun: false })),
             "/endless" => Response::new(ResponseBody::stream(Endless)),
             "/large" => Response::new(vec![b'x'; 64 << 20].into()),
             "/certificate" => match context.client_certificate() {
@@ -117,6 +118,25 @@ impl Body for Endless {
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, StreamError>>> {
         Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; 1024])))))
+    }
+}
+
+/// A body that panics once a part of it has been sent.
+struct Breaks {
+    begun: bool,
+}
+
+impl Body for Breaks {
+    type Data = Bytes;
+    type Error = StreamError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, StreamError>>> {
+        assert!(!self.begun, "on purpose");
+        self.begun = true;
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"part")))))
     }
 }
 

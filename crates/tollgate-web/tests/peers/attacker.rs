@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
@@ -27,6 +28,23 @@ impl Force {
     };
 }
 
+/// A script of this directory that is told where the server is.
+pub(crate) fn script(python: &Path, name: &str, server: &Server) -> Command {
+    let pair = |address: SocketAddr| (address.ip().to_string(), address.port());
+    let told = json!({
+        "plain": pair(server.plain),
+        "secure": pair(server.secure),
+        "certificate": server.path("chain.pem"),
+        "patience_seconds": 30,
+    });
+    let mut command = Command::new(python);
+    command
+        .arg(peer::script(name))
+        .env("PEER", told.to_string())
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    command
+}
+
 /// What the server did, and how often.
 pub(crate) type Outcomes = BTreeMap<String, u64>;
 
@@ -38,18 +56,8 @@ pub(crate) struct Attacker {
 }
 
 impl Attacker {
-    pub(crate) fn start(python: &Path, script: &str, server: &Server) -> Self {
-        let pair = |address: std::net::SocketAddr| (address.ip().to_string(), address.port());
-        let told = json!({
-            "plain": pair(server.plain),
-            "secure": pair(server.secure),
-            "certificate": server.path("chain.pem"),
-            "patience_seconds": 30,
-        });
-        let mut child = Command::new(python)
-            .arg(peer::script(script))
-            .env("PEER", told.to_string())
-            .env("PYTHONDONTWRITEBYTECODE", "1")
+    pub(crate) fn start(python: &Path, name: &str, server: &Server) -> Self {
+        let mut child = script(python, name, server)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -14,6 +14,7 @@
 
 mod attacker;
 mod attacks;
+mod clients;
 mod figures;
 mod http2;
 mod http3;

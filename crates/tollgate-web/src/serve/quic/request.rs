@@ -35,7 +35,35 @@ static CONNECTION_FIELDS: [HeaderName; 5] = [
     UPGRADE,
 ];
 
-type Answering = RequestStream<Sending, Bytes>;
+/// Where an answer goes. Dropped before its end, as when the handler's body panics, it resets the
+/// stream: an end in good order would make the client take a part for the whole (RFC 9114 §4.1).
+struct Answering {
+    stream: RequestStream<Sending, Bytes>,
+    ended: bool,
+}
+
+impl Answering {
+    fn new(stream: RequestStream<Sending, Bytes>) -> Self {
+        Self {
+            stream,
+            ended: false,
+        }
+    }
+
+    async fn finish(&mut self) -> Result<(), h3::error::StreamError> {
+        self.stream.finish().await?;
+        self.ended = true;
+        Ok(())
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.stream.stop_stream(Code::H3_INTERNAL_ERROR);
+        }
+    }
+}
 
 /// Answers one request. An error ends the whole connection.
 pub(super) async fn answer<H: Handler>(
@@ -55,7 +83,8 @@ pub(super) async fn answer<H: Handler>(
     let Ok((request, stream)) = head.map_err(|_| Closed::HeaderTimeout)? else {
         return Ok(());
     };
-    let (mut sending, receiving) = stream.split();
+    let (sending, receiving) = stream.split();
+    let mut sending = Answering::new(sending);
     let to_head = request.method() == Method::HEAD;
     let asked = Asked {
         request,
@@ -81,9 +110,10 @@ pub(super) async fn answer<H: Handler>(
         Err(Broken::Gone) => return Ok(()),
         Err(Broken::Body(error)) => {
             tracing::debug!(%error, "an answer broke off");
-            sending.stop_stream(Code::H3_INTERNAL_ERROR);
         }
     }
+    // Whatever has not been sent to its end is reset now; the rest may still be on its way.
+    drop(sending);
     // A connection that is closed takes with it whatever has not arrived yet.
     let received = timeout(config.write_timeout, over).await;
     received.map(drop).map_err(|_| Closed::WriteTimeout)
@@ -185,7 +215,7 @@ async fn write<B: Body<Data = Bytes, Error = StreamError>>(
     let length = body.size_hint().exact().filter(|_| !bodiless);
     complete(&mut head.headers, length);
     let head = Response::from_parts(head, ());
-    within(patience, sending.send_response(head)).await?;
+    within(patience, sending.stream.send_response(head)).await?;
     let mut body = std::pin::pin!(body);
     while !bodiless && !to_head && !body.is_end_stream() {
         let frame = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await;
@@ -198,7 +228,7 @@ async fn write<B: Body<Data = Bytes, Error = StreamError>>(
         };
         while !data.is_empty() {
             let piece = data.split_to(data.len().min(PIECE_BYTES));
-            within(patience, sending.send_data(piece)).await?;
+            within(patience, sending.stream.send_data(piece)).await?;
         }
     }
     within(patience, sending.finish()).await

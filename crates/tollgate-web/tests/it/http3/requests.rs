@@ -85,6 +85,25 @@ fn a_handler_that_panics_is_answered_for() {
 }
 
 #[test]
+fn a_part_of_an_answer_is_not_taken_for_the_whole() {
+    let server = Http3Server::start(config());
+    converse(async {
+        let mut client = server.client().connect().await;
+        let asked = [
+            (":method", "GET"),
+            (":scheme", "https"),
+            (":authority", "localhost"),
+            (":path", "/breaks"),
+        ];
+        let mut receive = client.raw(&head(&asked), End::Finished).await;
+        let broken = receive.read_to_end(1 << 16).await;
+        assert!(broken.is_err(), "ended in good order: {broken:?}");
+        assert_eq!(client.get("/hello").await.text(), "hello");
+    });
+    server.server.wait_for_metric("http_requests_in_flight 0");
+}
+
+#[test]
 fn a_body_is_as_long_as_its_head_says() {
     let server = Http3Server::start(config());
     let check = |lengths: &[&str], expected: u16| {
