@@ -457,7 +457,7 @@ def window_cut():
 
 @attack
 def push_from_a_client():
-    return broken(headers(1, head("/hang")), PushPromiseFrame(1, promised_stream_id=2, data=block(head())).serialize())
+    return broken(headers(1, head("/hang")), PushPromiseFrame(1, promised_stream_id=2, data=block(head()), flags=["END_HEADERS"]).serialize())
 
 
 @attack
