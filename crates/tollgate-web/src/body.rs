@@ -177,10 +177,10 @@ impl RequestBody {
 
     fn take_frame(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, BodyError> {
         let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
-        self.bytes_left = self
-            .bytes_left
-            .checked_sub(bytes)
-            .ok_or(BodyError::TooLarge)?;
+        let left = self.bytes_left.checked_sub(bytes);
+        // After what does not fit, nothing smaller fits either.
+        self.bytes_left = left.unwrap_or_default();
+        left.ok_or(BodyError::TooLarge)?;
         if self.source.is_end_stream() {
             self.complete();
         } else if let Some(arrival) = &self.arrival {

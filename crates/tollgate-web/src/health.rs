@@ -6,7 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::task::JoinHandle;
 
 use crate::unwind::{Panicked, poll_caught};
 
@@ -57,7 +58,17 @@ struct Check {
     settings: CheckSettings,
     run: Box<dyn Fn() -> CheckFuture + Send + Sync>,
     /// Held while checking: once at a time, however many ask.
-    last: Mutex<Option<(Instant, CheckReport)>>,
+    last: Arc<Mutex<Last>>,
+}
+
+/// What a check found last, and when.
+type Last = Option<(Instant, CheckReport)>;
+
+/// A check that was asked for.
+enum Asked {
+    /// Its result is fresh enough.
+    Known(CheckReport),
+    Running(JoinHandle<CheckReport>),
 }
 
 /// Whether something may be relied on.
@@ -135,7 +146,7 @@ impl HealthRegistry {
             name,
             settings,
             run: Box::new(move || Box::pin(check())),
-            last: Mutex::default(),
+            last: Arc::default(),
         });
         let mut checks = self.checks.write().unwrap_or_else(PoisonError::into_inner);
         checks.retain(|other| other.name != name);
@@ -149,17 +160,11 @@ impl HealthRegistry {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        // In tasks of their own, they end even if the one who asked does not wait: else whoever
-        // asks and leaves would keep a slow check from ever having a result.
-        let running: Vec<_> = checks
-            .iter()
-            .map(|check| tokio::spawn(Arc::clone(check).report()))
-            .collect();
+        let asked: Vec<_> = checks.iter().map(Check::ask).collect();
         let mut status = Status::Ok;
         let mut results = BTreeMap::new();
-        for (check, running) in checks.iter().zip(running) {
-            // A task is lost only when its runtime ends.
-            let result = running.await.unwrap_or_else(|_| CheckReport::unfinished());
+        for (check, asked) in checks.iter().zip(asked) {
+            let result = check.result(asked).await;
             if check.settings.importance == Importance::Required && result.status != Status::Ok {
                 status = Status::Failed;
             }
@@ -173,16 +178,39 @@ impl HealthRegistry {
 }
 
 impl Check {
-    async fn report(self: Arc<Self>) -> CheckReport {
-        let mut last = self.last.lock().await;
+    /// `None` while it runs on another's behalf.
+    fn ask(self: &Arc<Self>) -> Option<Asked> {
+        let last = Arc::clone(&self.last).try_lock_owned().ok()?;
+        Some(self.begin(last))
+    }
+
+    /// Hands out a fresh result or runs the check in a task of its own, which ends even if the one
+    /// who asked does not wait: else whoever asks and leaves would keep a slow check from ever
+    /// having a result. Those who find it running have no task.
+    fn begin(self: &Arc<Self>, mut last: OwnedMutexGuard<Last>) -> Asked {
         if let Some((made, report)) = last.as_ref()
             && made.elapsed() < self.settings.fresh_for
         {
-            return report.clone();
+            return Asked::Known(report.clone());
         }
-        let report = self.run().await;
-        *last = Some((Instant::now(), report.clone()));
-        report
+        let check = Arc::clone(self);
+        Asked::Running(tokio::spawn(async move {
+            let report = check.run().await;
+            *last = Some((Instant::now(), report.clone()));
+            report
+        }))
+    }
+
+    async fn result(self: &Arc<Self>, asked: Option<Asked>) -> CheckReport {
+        let asked = match asked {
+            Some(asked) => asked,
+            None => self.begin(Arc::clone(&self.last).lock_owned().await),
+        };
+        match asked {
+            Asked::Known(report) => report,
+            // A task is lost only when its runtime ends.
+            Asked::Running(running) => running.await.unwrap_or_else(|_| CheckReport::unfinished()),
+        }
     }
 
     async fn run(&self) -> CheckReport {

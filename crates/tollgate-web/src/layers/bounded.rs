@@ -56,18 +56,16 @@ where
         };
         let frame = frame.map_err(Into::into)?;
         let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
-        match this.bytes_left.checked_sub(bytes) {
-            Some(left) => {
-                *this.bytes_left = left;
-                Poll::Ready(Some(Ok(frame)))
-            }
-            None => {
-                if let Some(Tripped(tripped)) = this.tripped {
-                    tripped.store(true, Ordering::Relaxed);
-                }
-                Poll::Ready(Some(Err(BodyError::TooLarge.into())))
-            }
+        let left = this.bytes_left.checked_sub(bytes);
+        // After what does not fit, nothing smaller fits either.
+        *this.bytes_left = left.unwrap_or_default();
+        if left.is_some() {
+            return Poll::Ready(Some(Ok(frame)));
         }
+        if let Some(Tripped(tripped)) = this.tripped {
+            tripped.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(Some(Err(BodyError::TooLarge.into())))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -142,4 +140,42 @@ where
 
 fn is_error(status: StatusCode) -> bool {
     status.is_client_error() || status.is_server_error()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    /// Hands out its last part first.
+    struct Parts(Vec<&'static [u8]>);
+
+    impl Body for Parts {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            let part = self.0.pop();
+            Poll::Ready(part.map(|part| Ok(Frame::data(Bytes::from_static(part)))))
+        }
+    }
+
+    #[test]
+    fn nothing_is_handed_on_after_what_does_not_fit() {
+        let mut body = BoundedBody::new(Parts(vec![b"d", b"bc", b"a"]), 2, None);
+        let mut passes = || {
+            let mut waiting = Context::from_waker(std::task::Waker::noop());
+            match Pin::new(&mut body).poll_frame(&mut waiting) {
+                Poll::Ready(Some(frame)) => frame.is_ok(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(passes());
+        assert!(!passes());
+        assert!(!passes(), "smaller, but after what did not fit");
+    }
 }

@@ -34,6 +34,9 @@ impl Directives {
             directives.no_cache = pragma.is_some_and(|value| names(value, b"no-cache"));
         }
         for line in lines {
+            let quotes = line.as_bytes().iter().filter(|&&byte| byte == b'"');
+            // Of a quote that does not end nobody can tell what it hides.
+            directives.no_store |= quotes.count() % 2 == 1;
             for (name, value) in parse(line.as_bytes()) {
                 directives.take(name, value);
             }
@@ -135,6 +138,12 @@ mod tests {
             check(&[broken], age(0));
         }
         check(&["max-age=99999999999999999999999"], age(SECONDS_MAX));
+        let no_store = Directives {
+            no_store: true,
+            ..none
+        };
+        check(&["unknown=\"a, no-store"], no_store);
+        check(&["unknown=\"a, private\", b=\""], no_store);
         check(
             &["unknown=\"a, no-store\", public ,NO-CACHE"],
             Directives {

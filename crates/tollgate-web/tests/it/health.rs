@@ -105,6 +105,27 @@ fn many_who_ask_wait_for_one_check() {
 }
 
 #[test]
+fn who_asks_and_leaves_leaves_nothing() {
+    let health = HealthRegistry::new();
+    health.register_with("stuck", fresh_for(STUCK), || async {
+        std::future::pending::<()>().await;
+        Ok(None)
+    });
+    block_on(async {
+        for _ in 0..1000 {
+            tokio::select! {
+                biased;
+                _ = health.report() => unreachable!(),
+                () = std::future::ready(()) => {}
+            }
+        }
+        // The check itself.
+        let tasks = tokio::runtime::Handle::current().metrics();
+        assert_eq!(tasks.num_alive_tasks(), 1);
+    });
+}
+
+#[test]
 fn what_is_informative_fails_alone() {
     let check = |importance, status| {
         let health = HealthRegistry::new();
