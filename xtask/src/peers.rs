@@ -39,6 +39,10 @@ const PROGRAMS: &[Program] = &[
         packages: &["python3", "python3-venv"],
     },
     Program {
+        names: &["redis-server"],
+        packages: &["redis-server"],
+    },
+    Program {
         names: &["valgrind"],
         packages: &["valgrind"],
     },
