@@ -1,7 +1,6 @@
-//! A script that attacks on order: one line of JSON in for each attack, one line out that counts
-//! what the server did.
+//! A script that attacks on order: the name of an attack in, a line of JSON out that says what the
+//! server did.
 
-use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -11,22 +10,6 @@ use serde_json::json;
 
 use crate::peer;
 use crate::server::Server;
-
-/// How often, and how widely, an attack is repeated.
-#[derive(Clone, Copy)]
-pub(crate) struct Force {
-    /// 0: once.
-    pub(crate) seconds: u32,
-    /// At once.
-    pub(crate) lanes: u32,
-}
-
-impl Force {
-    pub(crate) const ONCE: Self = Self {
-        seconds: 0,
-        lanes: 1,
-    };
-}
 
 /// A script of this directory that is told where the server is.
 pub(crate) fn script(python: &Path, name: &str, server: &Server) -> Command {
@@ -44,9 +27,6 @@ pub(crate) fn script(python: &Path, name: &str, server: &Server) -> Command {
         .env("PYTHONDONTWRITEBYTECODE", "1");
     command
 }
-
-/// What the server did, and how often.
-pub(crate) type Outcomes = BTreeMap<String, u64>;
 
 /// A running script.
 pub(crate) struct Attacker {
@@ -69,13 +49,9 @@ impl Attacker {
         }
     }
 
-    pub(crate) fn attack(&mut self, name: &str, force: Force) -> Outcomes {
-        let order = json!({
-            "attack": name,
-            "seconds": force.seconds,
-            "lanes": force.lanes,
-        });
-        writeln!(self.orders.as_mut().unwrap(), "{order}").unwrap();
+    /// What the server did about it.
+    pub(crate) fn attack(&mut self, name: &str) -> String {
+        writeln!(self.orders.as_mut().unwrap(), "{name}").unwrap();
         let mut line = String::new();
         self.outcomes.read_line(&mut line).unwrap();
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{name}: {error}: {line:?}"))

@@ -1,7 +1,8 @@
 //! Carries out attacks and judges them: what was answered, and that nothing of it stays.
 
-use crate::attacker::{Attacker, Force, Outcomes};
+use crate::attacker::Attacker;
 use crate::figures;
+use crate::peer;
 use crate::server::{LOOK, Server};
 use std::thread;
 
@@ -23,15 +24,19 @@ const LOOKS: u32 = 10;
 /// All that the server may do about attacks, and their names.
 pub(crate) type Attacks = (&'static [&'static str], &'static [&'static str]);
 
-/// Carries out each attack; afterwards a stranger is served and all that was taken is given back.
-pub(crate) fn check(attacks: &[Attacks], attacker: &mut Attacker, server: &Server) {
+/// Has a script carry out each attack; afterwards a stranger is served and all that was taken is given
+/// back.
+pub(crate) fn check(script: &str, attacks: &[Attacks]) {
+    let Some(python) = peer::python() else { return };
+    let server = Server::start(CONFIG);
+    let mut attacker = Attacker::start(&python, script, &server);
     let before = figures::resident(server.id());
     let mut wrong = Vec::new();
     for (expected, names) in attacks {
         for name in *names {
-            let outcomes = attacker.attack(name, Force::ONCE);
-            if !as_expected(&outcomes, expected) {
-                wrong.push(format!("{name}: {outcomes:?}, not {expected:?}"));
+            let outcome = attacker.attack(name);
+            if !expected.contains(&outcome.as_str()) {
+                wrong.push(format!("{name}: {outcome:?}, not {expected:?}"));
             }
             assert_eq!(server.get("/hello"), (200, "hello".to_owned()), "{name}");
             let peak = figures::peak(server.id());
@@ -40,18 +45,13 @@ pub(crate) fn check(attacks: &[Attacks], attacker: &mut Attacker, server: &Serve
                 "{name}: {peak} KiB, {before} before"
             );
         }
-        rests(server);
+        rests(&server);
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-pub(crate) fn as_expected(outcomes: &Outcomes, expected: &[&str]) -> bool {
-    let mut told = outcomes.keys();
-    !outcomes.is_empty() && told.all(|outcome| expected.contains(&outcome.as_str()))
-}
-
 /// Waits until the server has nothing to do: no connection but the one that asks, and no work.
-pub(crate) fn rests(server: &Server) {
+fn rests(server: &Server) {
     server.wait_until("let all connections go", |server| {
         server.metric("http_connections_open") <= 1
     });

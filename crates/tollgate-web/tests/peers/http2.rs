@@ -1,13 +1,8 @@
 //! Attacks on HTTP/2 by a client that keeps no rule, made with PyPI's hyperframe and hpack.
 
-use crate::attacker::Attacker;
-use crate::attacks::{self, Attacks, CONFIG};
-use crate::peer;
-use crate::server::Server;
+use crate::attacks::{self, Attacks};
 
-pub(crate) const SCRIPT: &str = "http2_attacks.py";
-
-pub(crate) const ATTACKS: &[Attacks] = &[
+const ATTACKS: &[Attacks] = &[
     // Whoever floods us with what costs us work is sent away. Where much is left unread, the reset
     // may overtake the farewell.
     (
@@ -151,8 +146,5 @@ pub(crate) const ATTACKS: &[Attacks] = &[
 
 #[test]
 fn attacks_on_http2_are_answered_and_leave_nothing() {
-    let Some(python) = peer::python() else { return };
-    let server = Server::start(CONFIG);
-    let mut attacker = Attacker::start(&python, SCRIPT, &server);
-    attacks::check(ATTACKS, &mut attacker, &server);
+    attacks::check("http2_attacks.py", ATTACKS);
 }

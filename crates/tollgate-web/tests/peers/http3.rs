@@ -1,13 +1,8 @@
 //! Attacks on HTTP/3 and QUIC by a client that keeps no rule, made with PyPI's aioquic.
 
-use crate::attacker::Attacker;
-use crate::attacks::{self, Attacks, CONFIG};
-use crate::peer;
-use crate::server::Server;
+use crate::attacks::{self, Attacks};
 
-pub(crate) const SCRIPT: &str = "http3_attacks.py";
-
-pub(crate) const ATTACKS: &[Attacks] = &[
+const ATTACKS: &[Attacks] = &[
     (
         &["FRAME_UNEXPECTED"],
         &[
@@ -188,8 +183,5 @@ pub(crate) const ATTACKS: &[Attacks] = &[
 
 #[test]
 fn attacks_on_http3_are_answered_and_leave_nothing() {
-    let Some(python) = peer::python() else { return };
-    let server = Server::start(CONFIG);
-    let mut attacker = Attacker::start(&python, SCRIPT, &server);
-    attacks::check(ATTACKS, &mut attacker, &server);
+    attacks::check("http3_attacks.py", ATTACKS);
 }

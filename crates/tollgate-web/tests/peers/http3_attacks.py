@@ -3,8 +3,6 @@
 import asyncio
 import os
 import socket
-import time
-from collections import Counter
 
 from aioquic.quic.connection import QuicConnection
 
@@ -29,24 +27,6 @@ from http3 import (
     varint,
 )
 from orders import STUCK, attack, obey, peer
-
-
-async def carry_out_often(carry_out, seconds, lanes):
-    outcomes, ends = Counter(), time.monotonic() + seconds
-
-    async def lane():
-        while True:
-            try:
-                outcome = await carry_out()
-            except Exception as error:
-                # Expected by nobody, so it fails the test that gave the order.
-                outcome = repr(error)
-            outcomes[outcome] += 1
-            if time.monotonic() >= ends:
-                return
-
-    await asyncio.gather(*(lane() for _ in range(lanes)))
-    return outcomes
 
 
 async def request(payload, end=True):
@@ -395,4 +375,4 @@ async def corrupted_packets():
 
 
 if __name__ == "__main__":
-    obey(lambda carry_out, seconds, lanes: asyncio.run(carry_out_often(carry_out, seconds, lanes)))
+    obey(lambda carry_out: asyncio.run(carry_out()))

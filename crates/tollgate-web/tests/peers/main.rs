@@ -2,7 +2,7 @@
 //! wrote: what they are answered, and what it costs.
 //!
 //! `cargo xtask test` installs the peers and says where they are; without it these tests say that
-//! they were skipped. `cargo xtask battery web` attacks for longer and prints a table.
+//! they were skipped.
 #![cfg(all(feature = "axum", feature = "http3"))]
 #![allow(
     clippy::unwrap_used,
