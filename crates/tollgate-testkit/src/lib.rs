@@ -1,5 +1,5 @@
 //! Private instances of the real server for tests: free ports, temporary directories, gone when
-//! dropped.
+//! dropped. And [`find_peer`], which finds what others wrote to test with.
 //!
 //! Everything here panics when the server does not do what the test needs, with its log in the
 //! message. Nothing sleeps to hope: waiting ends when the server says so, or at a bound.
@@ -22,9 +22,11 @@
 mod client;
 mod command;
 mod http;
+mod peer;
 mod server;
 
 pub use client::TestClient;
 pub use command::{Output, run};
 pub use http::{Answer, Http};
+pub use peer::find_peer;
 pub use server::{Builder, TestServer};

@@ -1,35 +1,16 @@
 //! Programs that others wrote: where they are, and running their scripts.
 
-use serde_json::Value;
-use std::io::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::{env, fs, io};
 
-/// Set by `cargo xtask test`: a test may not skip.
-const REQUIRE: &str = "TOLLGATE_TEST_REQUIRE";
-
-/// The path in `variable`, or a visible word that the test is skipped.
-pub(crate) fn find(variable: &str, what: &str) -> Option<PathBuf> {
-    if let Some(path) = env::var_os(variable) {
-        return Some(path.into());
-    }
-    assert!(
-        env::var_os(REQUIRE).is_none(),
-        "{variable} is not set, so {what} cannot be tested"
-    );
-    // Past the capture of the test runner, which hides what passing tests print.
-    let _ = writeln!(
-        io::stderr(),
-        "skipped: needs {what} (cargo xtask test installs it)"
-    );
-    None
-}
+use serde_json::Value;
+use tollgate_testkit::find_peer;
 
 /// nginx of the machine.
 pub(crate) fn nginx() -> Option<PathBuf> {
-    find("TOLLGATE_TEST_NGINX", "nginx")
+    find_peer("TOLLGATE_TEST_NGINX", "nginx")
 }
 
 /// Clients from npm.
@@ -41,8 +22,8 @@ pub(crate) struct Node {
 impl Node {
     pub(crate) fn find() -> Option<Self> {
         Some(Self {
-            program: find("TOLLGATE_TEST_NODE", "Node.js")?,
-            directory: find("TOLLGATE_TEST_NODE_DIR", "oauth4webapi and jose from npm")?,
+            program: find_peer("TOLLGATE_TEST_NODE", "Node.js")?,
+            directory: find_peer("TOLLGATE_TEST_NODE_DIR", "oauth4webapi and jose from npm")?,
         })
     }
 
@@ -68,7 +49,7 @@ impl Python {
     pub(crate) fn find() -> Option<Self> {
         let what = "Authlib, PyJWT, schemathesis and prometheus_client from PyPI";
         Some(Self {
-            program: find("TOLLGATE_TEST_PYTHON", what)?,
+            program: find_peer("TOLLGATE_TEST_PYTHON", what)?,
         })
     }
 

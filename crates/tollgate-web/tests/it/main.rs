@@ -22,8 +22,6 @@ mod layers;
 mod listeners;
 mod memory;
 mod observed;
-#[cfg(feature = "redis")]
-mod peer;
 #[cfg(feature = "profiling")]
 mod profiling;
 mod proxies;

@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use tollgate_testkit::find_peer;
+
 use crate::attacker;
 use crate::attacks::CONFIG;
 use crate::peer;
@@ -9,7 +11,7 @@ use crate::server::Server;
 
 #[test]
 fn curl_speaks_every_protocol_that_it_knows() {
-    let Some(curl) = peer::find("TOLLGATE_TEST_CURL", "curl") else {
+    let Some(curl) = find_peer("TOLLGATE_TEST_CURL", "curl") else {
         return;
     };
     let server = Server::start(CONFIG);
@@ -48,7 +50,7 @@ fn curl_speaks_every_protocol_that_it_knows() {
 
 #[test]
 fn h2load_gets_every_answer() {
-    let Some(h2load) = peer::find("TOLLGATE_TEST_H2LOAD", "h2load of nghttp2") else {
+    let Some(h2load) = find_peer("TOLLGATE_TEST_H2LOAD", "h2load of nghttp2") else {
         return;
     };
     let server = Server::start(CONFIG);

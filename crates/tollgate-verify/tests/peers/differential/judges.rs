@@ -4,9 +4,10 @@ use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
+use tollgate_testkit::find_peer;
 
 use super::{ALGORITHMS, AUDIENCE, ISSUER, NOW, Signers};
-use crate::node::{Script, find};
+use crate::node::Script;
 
 /// What `jose` says.
 pub(super) fn jose(signers: &Signers, tokens: &[String]) -> Option<Vec<String>> {
@@ -16,7 +17,7 @@ pub(super) fn jose(signers: &Signers, tokens: &[String]) -> Option<Vec<String>> 
 
 /// What PyJWT says.
 pub(super) fn pyjwt(signers: &Signers, tokens: &[String]) -> Option<Vec<String>> {
-    let python = find("TOLLGATE_TEST_PYTHON", "PyJWT from PyPI")?;
+    let python = find_peer("TOLLGATE_TEST_PYTHON", "PyJWT from PyPI")?;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/judge.py");
     let mut child = Command::new(python)
         .arg(script)

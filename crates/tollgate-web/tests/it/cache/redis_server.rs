@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use tollgate_testkit::find_peer;
 use tollgate_web::cache::redis::{RedisConfig, RedisLevel};
 use tollgate_web::cache::{Cache, CacheConfig, SecondLevel};
 
-use crate::peer;
 use crate::support::STUCK;
 
 pub(super) struct RedisServer {
@@ -21,7 +21,7 @@ pub(super) struct RedisServer {
 impl RedisServer {
     /// `None`, after a visible word, when there is no Redis here.
     pub(super) fn start() -> Option<Self> {
-        let program = peer::find("TOLLGATE_TEST_REDIS", "redis-server")?;
+        let program = find_peer("TOLLGATE_TEST_REDIS", "redis-server")?;
         let directory = TempDir::new().unwrap();
         let child = spawn(&program, &directory);
         let server = Self {
