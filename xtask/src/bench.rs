@@ -18,7 +18,7 @@ use load::Load;
 use machine::Machine;
 use memory::Memory;
 use process::{Bare, Tollgate};
-use rows::{Baseline, ROWS, Row};
+use rows::{Baseline, ROWS, Row, Samples};
 use spread::Spread;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -54,9 +54,8 @@ const QUICK: Effort = Effort {
 /// The share of its own maximum at which the latency of a row is taken.
 const LATENCY_LOAD: f64 = 0.7;
 
-/// One row as measured.
+/// A row or a baseline as measured.
 pub(crate) struct Measured {
-    row: &'static Row,
     per_second: Spread,
     /// Requests a second over those of the baseline, repetition by repetition.
     ratio: Option<Spread>,
@@ -73,8 +72,8 @@ pub(crate) struct Results {
     effort: Effort,
     connections: usize,
     machine: Machine,
-    /// Requests a second, and microseconds of processor time a request.
-    baselines: BTreeMap<Baseline, (Spread, Spread)>,
+    baselines: BTreeMap<Baseline, Measured>,
+    /// In the order of [`ROWS`].
     rows: Vec<Measured>,
     /// p99 of health checks while RSA keys sign, and without, in milliseconds.
     beside_signing: (f64, f64),
@@ -138,44 +137,44 @@ fn measure(effort: Effort, machine: Machine, directory: &Path) -> Result<Results
     let server = Tollgate::start(&directory.join("speed"))?;
     let clients = server.create_clients()?;
     let load = |row: &Row| Load::new(&server, &clients, row, CONNECTIONS);
+    let bare_load = |baseline| Load::bare(&bare, baseline, CONNECTIONS);
 
-    let mut baselines: BTreeMap<Baseline, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
-    let mut samples: Vec<rows::Samples> = ROWS.iter().map(|_| rows::Samples::default()).collect();
+    let mut baselines: BTreeMap<Baseline, Samples> = BTreeMap::new();
+    let mut rows: Vec<Samples> = ROWS.iter().map(|_| Samples::default()).collect();
     for repetition in 0..effort.repetitions {
         println!("repetition {} of {}", repetition + 1, effort.repetitions);
-        let mut now = BTreeMap::new();
+        let with_latency = repetition < effort.latency_repetitions;
         for baseline in Baseline::ALL {
-            let report = load::baseline(&bare, baseline, CONNECTIONS, effort)?;
-            let (per_second, cpu_us) = baselines.entry(baseline).or_default();
-            per_second.push(report.per_second);
-            cpu_us.push(report.server_cpu_us);
-            now.insert(baseline, report);
+            let (load, samples) = (bare_load(baseline), baselines.entry(baseline).or_default());
+            let report = load.run(effort)?;
+            samples.add(&report, None);
+            if with_latency {
+                samples.add_latency(&load.run_at(report.per_second * LATENCY_LOAD, effort)?);
+            }
         }
-        for (row, samples) in ROWS.iter().zip(&mut samples) {
-            let report = load(row).run(effort)?;
-            samples.add(&report, row, &now);
-            if repetition < effort.latency_repetitions {
-                let rate = report.per_second * LATENCY_LOAD;
-                samples.add_latency(&load(row).run_at(rate, effort)?);
+        for (row, samples) in ROWS.iter().zip(&mut rows) {
+            // Again for each row, just before it: the speed of a shared machine wanders.
+            let beside = row
+                .wanted
+                .map(|(baseline, _)| bare_load(baseline).run(effort));
+            let beside = beside.transpose()?;
+            let load = load(row);
+            let report = load.run(effort)?;
+            samples.add(&report, beside.as_ref());
+            if with_latency {
+                samples.add_latency(&load.run_at(report.per_second * LATENCY_LOAD, effort)?);
             }
         }
     }
-    let rows = ROWS
-        .iter()
-        .zip(samples)
-        .map(|(row, samples)| samples.measured(row))
-        .collect();
+    let measured = |(baseline, samples): (_, Samples)| (baseline, samples.measured());
     let beside_signing = load::beside_signing(&server, &clients, effort)?;
     drop((bare, server));
     Ok(Results {
         effort,
         connections: CONNECTIONS,
         machine,
-        baselines: baselines
-            .into_iter()
-            .map(|(name, (speed, cpu))| (name, (Spread::of(speed), Spread::of(cpu))))
-            .collect(),
-        rows,
+        baselines: baselines.into_iter().map(measured).collect(),
+        rows: rows.into_iter().map(Samples::measured).collect(),
         beside_signing,
         limiter: run::output(cargo().args(["bench", "-q", "-p", "tollgate-limit"]))?,
         memory: memory::measure(&directory.join("memory"), effort)?,

@@ -14,7 +14,7 @@ use crate::metrics::{CounterFamily, Registry, RegistryError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OverloadLimits {
-    /// Requests worked on at once.
+    /// Requests worked on at once; with 0 every one is turned away once it has waited.
     pub in_flight_max: usize,
     /// Requests waiting to be worked on.
     pub queue_max: usize,

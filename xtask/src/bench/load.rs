@@ -5,7 +5,6 @@ use super::process::{Bare, Clients, Tollgate, pinned, program};
 use super::rows::{Baseline, Client, Row};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
 
@@ -21,10 +20,9 @@ pub(crate) struct Report {
     pub(crate) load_busy: f64,
 }
 
-/// A run of one row.
+/// A run of one row, or of a baseline.
 pub(crate) struct Load {
     arguments: Vec<String>,
-    secret: PathBuf,
     waiting: Waiting,
 }
 
@@ -40,16 +38,36 @@ enum Waiting {
 
 impl Load {
     pub(crate) fn new(server: &Tollgate, clients: &Clients, row: &Row, connections: usize) -> Self {
+        let secret = clients.get(&row.client).cloned().unwrap_or_default();
         let arguments = vec![
             row.scenario.to_owned(),
             format!("--url=http://{}", server.address),
             format!("--client={}", row.client.id()),
+            format!("--secret-file={}", secret.display()),
             format!("--pid={}", server.pid()),
             format!("--connections={connections}"),
         ];
         Self {
             arguments,
-            secret: clients.get(&row.client).cloned().unwrap_or_default(),
+            waiting: Waiting::Spinning,
+        }
+    }
+
+    /// Asks the bare server.
+    pub(crate) fn bare(bare: &Bare, baseline: Baseline, connections: usize) -> Self {
+        let (scenario, path) = match baseline {
+            Baseline::Hello => ("get", "/"),
+            Baseline::Form => ("form", "/form"),
+        };
+        let arguments = vec![
+            scenario.to_owned(),
+            format!("--path={path}"),
+            format!("--url=http://{}", bare.address),
+            format!("--pid={}", bare.pid()),
+            format!("--connections={connections}"),
+        ];
+        Self {
+            arguments,
             waiting: Waiting::Spinning,
         }
     }
@@ -79,35 +97,15 @@ impl Load {
     }
 
     fn command(&self, effort: Effort) -> Command {
-        let mut command = generator(effort, self.waiting);
-        command
-            .args(&self.arguments)
-            .arg("--secret-file")
-            .arg(&self.secret);
+        let mut command = pinned(1, &program("tollgate-load"));
+        command.args(["--json", &format!("--seconds={}", effort.seconds)]);
+        command.arg(format!("--tokens={}", effort.tokens));
+        if self.waiting == Waiting::Spinning {
+            command.arg("--spin");
+        }
+        command.args(&self.arguments);
         command
     }
-}
-
-/// One run against the bare server.
-///
-/// # Errors
-/// When an answer is wrong.
-pub(crate) fn baseline(
-    bare: &Bare,
-    baseline: Baseline,
-    connections: usize,
-    effort: Effort,
-) -> Result<Report> {
-    let (scenario, path) = match baseline {
-        Baseline::Hello => ("get", "/"),
-        Baseline::Form => ("form", "/form"),
-    };
-    let mut command = generator(effort, Waiting::Spinning);
-    command
-        .args([scenario, "--path", path])
-        .arg(format!("--url=http://{}", bare.address));
-    command.arg(format!("--pid={}", bare.pid()));
-    report(command.arg(format!("--connections={connections}")))
 }
 
 /// p99 of health checks in milliseconds, while RSA keys sign as fast as they can and without.
@@ -141,16 +139,6 @@ pub(crate) fn beside_signing(
         }
     })?;
     Ok((beside.p99_us / 1e3, alone))
-}
-
-fn generator(effort: Effort, waiting: Waiting) -> Command {
-    let mut command = pinned(1, &program("tollgate-load"));
-    command.args(["--json", &format!("--seconds={}", effort.seconds)]);
-    command.arg(format!("--tokens={}", effort.tokens));
-    if waiting == Waiting::Spinning {
-        command.arg("--spin");
-    }
-    command
 }
 
 /// Runs the load generator as `command` says.

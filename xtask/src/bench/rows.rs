@@ -3,7 +3,6 @@
 use super::Measured;
 use super::load::Report;
 use super::spread::Spread;
-use std::collections::BTreeMap;
 
 /// What the bare server is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -167,7 +166,7 @@ pub(crate) const ROWS: &[Row] = &[
     ),
 ];
 
-/// The repetitions of one row.
+/// The repetitions of a row or of a baseline.
 #[derive(Default)]
 pub(crate) struct Samples {
     per_second: Vec<f64>,
@@ -179,12 +178,12 @@ pub(crate) struct Samples {
 }
 
 impl Samples {
-    /// Adds one repetition, with the baselines measured beside it.
-    pub(crate) fn add(&mut self, report: &Report, row: &Row, now: &BTreeMap<Baseline, Report>) {
+    /// Adds one repetition, with its baseline measured beside it.
+    pub(crate) fn add(&mut self, report: &Report, beside: Option<&Report>) {
         self.per_second.push(report.per_second);
         self.cpu_us.push(report.server_cpu_us);
         self.load_busy.push(report.load_busy);
-        if let Some(beside) = row.wanted.and_then(|(baseline, _)| now.get(&baseline)) {
+        if let Some(beside) = beside {
             self.ratio.push(report.per_second / beside.per_second);
             self.cpu_ratio
                 .push(beside.server_cpu_us / report.server_cpu_us);
@@ -196,11 +195,10 @@ impl Samples {
         self.p99_ms.push(report.p99_us / 1e3);
     }
 
-    /// The row.
-    pub(crate) fn measured(self, row: &'static Row) -> Measured {
+    /// The whole of them.
+    pub(crate) fn measured(self) -> Measured {
         let some = |list: Vec<f64>| (!list.is_empty()).then(|| Spread::of(list));
         Measured {
-            row,
             per_second: Spread::of(self.per_second),
             ratio: some(self.ratio),
             cpu_us: Spread::of(self.cpu_us),

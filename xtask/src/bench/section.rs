@@ -2,7 +2,7 @@
 
 use super::rows::Baseline;
 use super::spread::Spread;
-use super::{Measured, Results};
+use super::{Measured, ROWS, Results, Row};
 use crate::run::root;
 use anyhow::{Context, Result};
 use std::fmt::Write as _;
@@ -60,10 +60,18 @@ fn machine(text: &mut String, results: &Results) -> std::fmt::Result {
     )?;
     writeln!(
         text,
-        "\n| bare hyper on the same core | requests/s | CPU, µs/request |\n|---|---|---|"
+        "\n| bare hyper on the same core | requests/s | CPU, µs/request | p99 at 70 %, ms |\n\
+         |---|---|---|---|"
     )?;
-    for (baseline, (per_second, cpu_us)) in &results.baselines {
-        writeln!(text, "| {} | {per_second} | {cpu_us:.1} |", baseline.name())?;
+    for (baseline, measured) in &results.baselines {
+        writeln!(
+            text,
+            "| {} | {} | {:.1} | {:.2} |",
+            baseline.name(),
+            measured.per_second,
+            measured.cpu_us,
+            measured.p99_ms
+        )?;
     }
     Ok(())
 }
@@ -74,8 +82,8 @@ fn speed(text: &mut String, results: &Results) -> std::fmt::Result {
         "\n| operation | requests/s | × bare | wanted | met | CPU, µs/request | × bare by CPU | \
          p99 at 70 %, ms | load generator |\n|---|---|---|---|---|---|---|---|---|"
     )?;
-    for measured in &results.rows {
-        row(text, measured)?;
+    for (told, measured) in ROWS.iter().zip(&results.rows) {
+        row(text, told, measured)?;
     }
     let (beside, alone) = results.beside_signing;
     writeln!(
@@ -94,8 +102,8 @@ fn speed(text: &mut String, results: &Results) -> std::fmt::Result {
     Ok(())
 }
 
-fn row(text: &mut String, measured: &Measured) -> std::fmt::Result {
-    let (wanted, met) = match (measured.row.wanted, measured.ratio) {
+fn row(text: &mut String, row: &Row, measured: &Measured) -> std::fmt::Result {
+    let (wanted, met) = match (row.wanted, measured.ratio) {
         (Some((baseline, share)), Some(ratio)) => {
             let of = if baseline == Baseline::Hello {
                 "hello"
@@ -120,7 +128,7 @@ fn row(text: &mut String, measured: &Measured) -> std::fmt::Result {
     writeln!(
         text,
         "| {} | {} | {} | {wanted} | {met} | {:.1} | {} | {late}{:.2}{late} | {:.0} % busy |",
-        measured.row.name,
+        row.name,
         measured.per_second,
         two(measured.ratio),
         measured.cpu_us.median,
