@@ -127,8 +127,8 @@ pub struct RuleStatistics {
 const OUTCOMES: [&str; 2] = ["allowed", "denied"];
 /// How many decisions one is timed of, drawn by the last digits of the clock.
 const TIMED_ONE_IN: u64 = 16;
-/// The name of the rule on failed client authentications.
-const FAILURES: &str = "failures";
+/// The name of the rule on failed client authentications, which no other may have.
+pub const FAILURES: &str = "failures";
 
 impl Limits {
     pub(crate) fn new(config: &ApiConfig, registry: &Registry) -> Result<Self, ConfigError> {
@@ -310,16 +310,22 @@ impl Limits {
 
 impl Rule {
     fn new(config: &RuleConfig, keys_max: KeysMax) -> Result<Self, ConfigError> {
+        let counts = |route: &Route| route.is_limited_by(config.key);
         let route = |path: &String| {
-            Route::of(path).ok_or_else(|| ConfigError::UnknownRoute {
+            let route = Route::of(path).filter(counts);
+            route.ok_or_else(|| ConfigError::UncountedRoute {
                 rule: config.name.as_str().to_owned(),
                 route: path.clone(),
-                allowed: Route::ALL.map(Route::path).join(", "),
+                allowed: config.key.paths().join(", "),
             })
+        };
+        let routes = match config.routes.as_slice() {
+            [] => config.key.routes().collect(),
+            named => named.iter().map(route).collect::<Result<_, _>>()?,
         };
         Ok(Self {
             name: config.name.clone(),
-            routes: config.routes.iter().map(route).collect::<Result<_, _>>()?,
+            routes,
             key: config.key,
             limiter: KeyedLimiter::with_hasher(config.quota, keys_max, RandomState::new()),
             policy: policy(&config.name, &config.quota),

@@ -19,6 +19,7 @@ use crate::{
     limits::Known,
     oauth,
     refusal::Refusal,
+    state::RuleKey,
     well_known,
 };
 
@@ -147,6 +148,18 @@ impl Route {
     /// Whether it is answered however busy the server is.
     const fn is_always_answered(self) -> bool {
         matches!(self, Self::Health | Self::Ready)
+    }
+
+    /// Whether a call gets to where a rule with this key counts it.
+    pub(crate) const fn is_limited_by(self, key: RuleKey) -> bool {
+        if self.is_always_answered() {
+            return false;
+        }
+        match key {
+            RuleKey::Ip | RuleKey::Route | RuleKey::Global => true,
+            RuleKey::Client => !matches!(self, Self::Jwks | Self::Metadata | Self::OpenApi),
+            RuleKey::Subject => matches!(self, Self::Token | Self::OneTime | Self::Validate),
+        }
     }
 }
 

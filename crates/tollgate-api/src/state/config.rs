@@ -6,6 +6,8 @@ use tollgate_limit::{PolicyName, Quota};
 use tollgate_protocol::{Resource, Scope};
 use tollgate_web::{OverloadLimits, TrustedProxies};
 
+use crate::router::Route;
+
 /// The settings of the public API.
 #[derive(Clone, Debug)]
 pub struct ApiConfig {
@@ -39,7 +41,7 @@ pub struct FailureLimit {
 pub struct RuleConfig {
     /// The name, as it stands in the headers and the metrics.
     pub name: PolicyName,
-    /// The paths that it covers.
+    /// The paths that it covers; with none, all on which its key is known.
     pub routes: Vec<String>,
     /// What has a bucket of its own.
     pub key: RuleKey,
@@ -63,6 +65,28 @@ pub enum RuleKey {
 }
 
 impl RuleKey {
+    /// Every key.
+    pub const ALL: [Self; 5] = [
+        Self::Client,
+        Self::Ip,
+        Self::Subject,
+        Self::Route,
+        Self::Global,
+    ];
+
+    /// The paths on which it is known whose bucket a call takes from. A rule with this key could
+    /// not count on any other; health and readiness are answered always.
+    #[must_use]
+    pub fn paths(self) -> Vec<&'static str> {
+        self.routes().map(Route::path).collect()
+    }
+
+    pub(crate) fn routes(self) -> impl Iterator<Item = Route> {
+        Route::ALL
+            .into_iter()
+            .filter(move |route| route.is_limited_by(self))
+    }
+
     /// The word in the configuration.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -100,14 +124,14 @@ pub enum ConfigError {
     /// An origin is malformed.
     #[error("cors.origins: {0}")]
     Origin(#[from] tollgate_web::OriginError),
-    /// A rule names a path that is not served.
-    #[error("rate_limit.rules '{rule}': no route {route}; one of: {allowed}")]
-    UnknownRoute {
+    /// A rule names a path on which it could not count.
+    #[error("rate_limit.rules '{rule}': cannot count on {route}; one of: {allowed}")]
+    UncountedRoute {
         /// The rule.
         rule: String,
         /// What it names.
         route: String,
-        /// What there is.
+        /// Where it could count.
         allowed: String,
     },
     /// A path template is malformed.

@@ -5,29 +5,27 @@ use tollgate_limit::{PolicyName, Quota};
 
 use crate::service::Service;
 
-fn limited(key: RuleKey) -> Service {
-    Service::with(|config| {
-        config.rules = vec![RuleConfig {
-            name: PolicyName::new("few").unwrap(),
-            routes: vec!["/oauth/token".to_owned(), "/oauth/validate".to_owned()],
-            key,
-            quota: Quota::new(2, 0.001).unwrap(),
-        }];
-    })
+fn limited(key: RuleKey, routes: &[&str]) -> Service {
+    Service::with(|config| config.rules = vec![rule(key, routes)])
 }
+
+fn rule(key: RuleKey, routes: &[&str]) -> RuleConfig {
+    RuleConfig {
+        name: PolicyName::new("few").unwrap(),
+        routes: routes.iter().copied().map(str::to_owned).collect(),
+        key,
+        quota: Quota::new(2, 0.001).unwrap(),
+    }
+}
+
+const SOME: &[&str] = &["/oauth/token", "/oauth/validate"];
 
 const GRANT: [(&str, &str); 1] = [("grant_type", "client_credentials")];
 
 #[test]
 fn past_the_capacity_calls_are_refused_with_the_headers_of_the_draft() {
-    for key in [
-        RuleKey::Client,
-        RuleKey::Ip,
-        RuleKey::Route,
-        RuleKey::Global,
-        RuleKey::Subject,
-    ] {
-        let service = limited(key);
+    for key in RuleKey::ALL {
+        let service = limited(key, SOME);
         let answers: Vec<_> = (0..3)
             .map(|_| service.post("/oauth/token", &service.demo, &GRANT))
             .collect();
@@ -60,7 +58,7 @@ fn past_the_capacity_calls_are_refused_with_the_headers_of_the_draft() {
 
 #[test]
 fn forwarded_addresses_count_from_trusted_proxies_alone() {
-    let service = limited(RuleKey::Ip);
+    let service = limited(RuleKey::Ip, SOME);
     let statuses = ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map(|ip| {
         let headers = [
             ("authorization", &*crate::service::basic(&service.demo)),
@@ -74,14 +72,45 @@ fn forwarded_addresses_count_from_trusted_proxies_alone() {
 }
 
 #[test]
-fn a_rule_for_a_route_that_is_not_there_is_refused() {
-    let quota = Quota::new(2, 1.0).unwrap();
-    let rule = RuleConfig {
-        name: PolicyName::new("few").unwrap(),
-        routes: vec!["/oauth/tokens".to_owned()],
-        key: RuleKey::Ip,
-        quota,
-    };
-    let started = std::panic::catch_unwind(|| Service::with(|config| config.rules = vec![rule]));
-    assert!(started.is_err());
+fn a_rule_without_routes_covers_all_where_it_can_count() {
+    for key in RuleKey::ALL {
+        let service = limited(key, &[]);
+        let mut statuses = Vec::new();
+        for _ in 0..3 {
+            let token = service.post("/oauth/token", &service.demo, &GRANT);
+            statuses.push(token.status);
+        }
+        assert_eq!(statuses, [200, 200, 429], "{key:?}");
+        let form = [("token", "x")];
+        for (path, form) in [
+            ("/oauth/introspect", &form),
+            ("/oauth/revoke", &form),
+            ("/oauth/ott/redeem", &form),
+        ] {
+            let status = service.post(path, &service.demo, form).status;
+            let has_own_bucket = matches!(key, RuleKey::Route | RuleKey::Subject);
+            assert_eq!(status == 429, !has_own_bucket, "{key:?} {path} {status}");
+        }
+        let keys = service.get("/.well-known/jwks.json", &[]).status;
+        let by_origin = matches!(key, RuleKey::Ip | RuleKey::Global);
+        assert_eq!(keys == 429, by_origin, "{key:?} {keys}");
+        for path in ["/health", "/ready"] {
+            assert_eq!(service.get(path, &[]).status, 200, "{key:?} {path}");
+        }
+    }
+}
+
+#[test]
+fn a_rule_for_a_route_where_it_cannot_count_is_refused() {
+    for (key, route) in [
+        (RuleKey::Ip, "/oauth/tokens"),
+        (RuleKey::Ip, "/health"),
+        (RuleKey::Global, "/ready"),
+        (RuleKey::Client, "/.well-known/jwks.json"),
+        (RuleKey::Subject, "/oauth/introspect"),
+        (RuleKey::Subject, "/oauth/ott/redeem"),
+    ] {
+        let start = || Service::with(|config| config.rules = vec![rule(key, &[route])]);
+        assert!(std::panic::catch_unwind(start).is_err(), "{key:?} {route}");
+    }
 }

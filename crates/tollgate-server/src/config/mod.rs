@@ -47,7 +47,7 @@ pub(crate) use self::{
     log::{Log, LogFormat},
     overload::Overload,
     problem::Problems,
-    rate_limit::{Quota, RateLimit, Rule, RuleKey},
+    rate_limit::{Quota, RateLimit, Rule},
     render::{defaults, effective, show},
     routes::Route,
     schema::schema,

@@ -1,5 +1,7 @@
 //! `[rate_limit]`: token buckets by client, address, subject, route or over all.
 
+use tollgate_api::{FAILURES, RuleKey};
+
 use super::{
     key::{Item, Key, Kind, Presence},
     layers::Table,
@@ -52,7 +54,7 @@ const RULE: &[Key] = &[
         "routes",
         Kind::List(Item::Path),
         "[]",
-        "where the rule counts; empty: everywhere",
+        "where the rule counts; empty: wherever its key is known, never on /health and /ready",
     ),
     Key::required(
         "key",
@@ -85,16 +87,6 @@ pub(crate) struct Rule {
     pub(crate) routes: Vec<String>,
     pub(crate) key: RuleKey,
     pub(crate) quota: Quota,
-}
-
-/// What has a bucket of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RuleKey {
-    Client,
-    Ip,
-    Subject,
-    Route,
-    Global,
 }
 
 impl RateLimit {
@@ -134,16 +126,13 @@ impl RateLimit {
 }
 
 fn rule(table: &Table) -> Rule {
+    let key = table.text("key");
+    let key = RuleKey::ALL.into_iter().find(|known| known.as_str() == key);
     Rule {
         name: table.text("name"),
         routes: table.texts("routes"),
-        key: match table.text("key").as_str() {
-            "client" => RuleKey::Client,
-            "ip" => RuleKey::Ip,
-            "subject" => RuleKey::Subject,
-            "route" => RuleKey::Route,
-            _ => RuleKey::Global,
-        },
+        // Any other word was refused when the table was read.
+        key: key.unwrap_or(RuleKey::Global),
         quota: Quota {
             capacity: u32::try_from(table.integer("capacity")).unwrap_or(0),
             fill_per_second: table.number("fill_per_second"),
@@ -186,7 +175,9 @@ fn check_name<'a>(
             "lower-case letters, digits, - and _",
         );
     }
-    if !rule.name.is_empty() && earlier.any(|other| other.name == rule.name) {
+    if rule.name == FAILURES
+        || !rule.name.is_empty() && earlier.any(|other| other.name == rule.name)
+    {
         refuse(
             format!("{:?} names another rule already", rule.name),
             "a name of its own",
@@ -194,16 +185,13 @@ fn check_name<'a>(
     }
 }
 
-/// A rule for a path that is not served would never count, and nobody would notice.
+/// A rule for a path where it cannot count would limit nobody, and nobody would notice.
 fn check_routes(reader: &mut Reader<'_>, table: &Table, rule: &Rule) {
-    let served = tollgate_api::route_templates();
-    for route in rule
-        .routes
-        .iter()
-        .filter(|route| !served.contains(&route.as_str()))
-    {
+    let paths = rule.key.paths();
+    let named = rule.routes.iter().map(String::as_str);
+    for route in named.filter(|route| !paths.contains(route)) {
         let key = format!("{}.routes", table.name);
-        let what = format!("{route:?} is not served");
-        reader.refuse_at(key, table.origin.clone(), what, &served.join(", "));
+        let what = format!("a rule by {} never counts on {route:?}", rule.key.as_str());
+        reader.refuse_at(key, table.origin.clone(), what, &paths.join(", "));
     }
 }

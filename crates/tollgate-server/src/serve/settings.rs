@@ -1,7 +1,7 @@
 //! What the configuration means to each of the parts that are put together.
 
 use anyhow::Context as _;
-use tollgate_api::{ApiConfig, FailureLimit, RouteDemand, RuleConfig, RuleKey, admin};
+use tollgate_api::{ApiConfig, FailureLimit, RouteDemand, RuleConfig, admin};
 use tollgate_issuer::{KeyPolicy, Settings};
 use tollgate_limit::{PolicyName, Quota};
 use tollgate_web::{OverloadLimits, ServerConfig, TlsConfig, TrustedProxies};
@@ -61,13 +61,7 @@ fn rule(rule: &config::Rule) -> anyhow::Result<RuleConfig> {
     Ok(RuleConfig {
         name: PolicyName::new(&rule.name).with_context(context)?,
         routes: rule.routes.clone(),
-        key: match rule.key {
-            config::RuleKey::Client => RuleKey::Client,
-            config::RuleKey::Ip => RuleKey::Ip,
-            config::RuleKey::Subject => RuleKey::Subject,
-            config::RuleKey::Route => RuleKey::Route,
-            config::RuleKey::Global => RuleKey::Global,
-        },
+        key: rule.key,
         quota: quota(&rule.quota).with_context(context)?,
     })
 }

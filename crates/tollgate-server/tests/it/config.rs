@@ -184,6 +184,27 @@ fn broken_tables_are_refused_where_they_stand() {
         "of its own",
     );
     c(
+        &rule.replace("\"a\"", "\"failures\""),
+        1,
+        "rate_limit.rules[0].name",
+        "another rule",
+        "of its own",
+    );
+    c(
+        &format!("{rule}routes = [\"/oauth/tokens\"]"),
+        1,
+        "rate_limit.rules[0].routes",
+        "by ip never counts on \"/oauth/tokens\"",
+        "/oauth/token",
+    );
+    c(
+        &rule.replace("\"ip\"", "\"subject\"\nroutes = [\"/oauth/introspect\"]"),
+        1,
+        "rate_limit.rules[0].routes",
+        "by subject never counts on \"/oauth/introspect\"",
+        "/oauth/validate",
+    );
+    c(
         &format!("{rule}burst = 1"),
         6,
         "rate_limit.rules[0].burst",

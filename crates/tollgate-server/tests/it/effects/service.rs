@@ -167,6 +167,17 @@ fn a_rule_limits_what_it_covers() {
         admin(&server, "/admin/limits")["rules"][0]["name"],
         "one-a-day"
     );
+
+    let everywhere = start(&config.replace("routes = [\"/oauth/token\"]\n", ""));
+    let http = everywhere.http();
+    let demo = everywhere.demo();
+    let _ = http
+        .form("/oauth/token", demo.basic(), &form)
+        .expect_status(200);
+    let ask = [("token", "x")];
+    let _ = http
+        .form("/oauth/introspect", demo.basic(), &ask)
+        .expect_status(429);
 }
 
 #[test]
