@@ -37,8 +37,7 @@ impl<'a> BearerToken<'a> {
             .rposition(|byte| *byte != b'=')
             .map_or(0, |last| last + 1);
         let (body, _padding) = token.split_at(unpadded);
-        let is_symbol = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
-        if body.is_empty() || !body.iter().all(is_symbol) {
+        if body.is_empty() || !body.iter().fold(true, |all, byte| all & is_symbol(*byte)) {
             return Err(BearerError::Malformed);
         }
         std::str::from_utf8(token)
@@ -51,6 +50,15 @@ impl<'a> BearerToken<'a> {
     pub const fn expose(&self) -> &'a str {
         self.0
     }
+}
+
+/// Whether `byte` may stand in a `b64token`; without branches, so that the processor looks at many
+/// bytes at once.
+const fn is_symbol(byte: u8) -> bool {
+    let is_letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+    // From `-` over `.` and `/` to the last digit.
+    let is_in_range = byte.wrapping_sub(b'-') <= b'9' - b'-';
+    is_letter | is_in_range | (byte == b'+') | (byte == b'_') | (byte == b'~')
 }
 
 impl std::fmt::Debug for BearerToken<'_> {
