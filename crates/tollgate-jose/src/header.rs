@@ -183,10 +183,31 @@ impl<'de, const MAX: usize> serde::Deserialize<'de> for Text<MAX> {
     }
 }
 
+/// What `alg` names, if that exists here.
+struct Alg(Option<Algorithm>);
+
+impl<'de> serde::Deserialize<'de> for Alg {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AlgVisitor;
+        impl Visitor<'_> for AlgVisitor {
+            type Value = Alg;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of an algorithm")
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Alg, E> {
+                Ok(Alg(Algorithm::from_wire(name)))
+            }
+        }
+        deserializer.deserialize_str(AlgVisitor)
+    }
+}
+
 /// The members as they came, before judgement.
 #[derive(Default)]
 struct Members<'de> {
-    alg: Option<Text<15>>,
+    alg: Option<Alg>,
     kid: Option<Text<KID_BYTES_MAX>>,
     typ: Option<Text<TYPE_BYTES_MAX>>,
     crit: Option<&'de RawValue>,
@@ -208,8 +229,8 @@ impl Members<'_> {
         if is_plain && !names_b64 {
             return Err(ParseError::CriticalHeader);
         }
-        let name = self.alg.ok_or(ParseError::MissingAlgorithm)?;
-        let alg = Algorithm::from_wire(name.as_str()).ok_or(ParseError::UnsupportedAlgorithm)?;
+        let Alg(alg) = self.alg.ok_or(ParseError::MissingAlgorithm)?;
+        let alg = alg.ok_or(ParseError::UnsupportedAlgorithm)?;
         Ok((
             Header {
                 alg,

@@ -27,11 +27,25 @@ fn headers_are_judged() {
     };
     let unsupported = Err(ParseError::UnsupportedAlgorithm);
     for none in [
-        "none", "None", "NONE", "nOnE", "", " none", "RS256 ", "rs256", "ES256K", "dir",
+        "none",
+        "None",
+        "NONE",
+        "nOnE",
+        "",
+        " none",
+        "RS256 ",
+        "rs256",
+        "ES256K",
+        "dir",
+        "SLH-DSA-SHA2-128s",
+        "PBES2-HS256+A128KW",
     ] {
         check(&format!(r#"{{"alg":"{none}"}}"#), unsupported);
     }
-    check(r#"{"alg":"ES256"}"#, Ok(()));
+    for alg in Algorithm::ALL {
+        check(&format!(r#"{{"alg":"{alg}"}}"#), Ok(()));
+        assert_eq!(alg.name().parse(), Ok(alg));
+    }
     check(r#"{"alg":"Ed25519"}"#, Ok(()));
     check(r#" { "alg" : "ES256" } "#, Ok(()));
     check(r#"{"alg":"\u0045S256"}"#, Ok(()));
@@ -49,7 +63,6 @@ fn headers_are_judged() {
         r#"{"alg":["ES256"]}"#,
         r#"{"alg":null}"#,
         r#"{"alg":256}"#,
-        r#"{"alg":"a-name-longer-than-any"}"#,
         r#"{"alg":"ES256","kid":1}"#,
         r#"{"alg":"ES256","kid":null}"#,
         r#"{"alg":"ES256","typ":{}}"#,
