@@ -21,7 +21,7 @@ use crate::validators::{Awaited, Validation};
 use crate::verifier::{Inner, Keys, Verifier};
 
 /// Clocks further apart than this are broken; no leeway makes up for it.
-const LEEWAY_MAX: Duration = Duration::from_secs(300);
+pub(crate) const LEEWAY_MAX: Duration = Duration::from_secs(300);
 
 /// The next step is [`VerifierBuilder::issuer`].
 #[derive(Debug)]

@@ -149,6 +149,12 @@ impl Dpop {
         })
     }
 
+    /// The algorithms that proofs may be signed with.
+    #[cfg(feature = "tower")]
+    pub(crate) fn algorithms(&self) -> &[Algorithm] {
+        &self.algorithms
+    }
+
     /// The nonce to hand out now, if one is demanded.
     pub(crate) fn nonce(&self, now: UnixSeconds) -> Option<String> {
         self.nonce_of(self.period(now))
@@ -257,6 +263,10 @@ pub(crate) fn check_confirmation(
         has_unknown,
     } = confirmation;
     if *has_unknown || (jkt.is_none() && x5t_s256.is_none()) {
+        return Err(ProofError::Binding);
+    }
+    // RFC 9449 §7.1: a proof goes with a token that is bound to the proof's key, and to no other kind.
+    if proof.is_some() && jkt.is_none() {
         return Err(ProofError::Binding);
     }
     if let Some(jkt) = jkt

@@ -216,23 +216,47 @@ impl Policy {
 
     fn check(&self, claims: &Claims, payload: &str, terms: Terms<'_>) -> Result<(), Error> {
         self.check_present(claims)?;
+        self.check_required(claims)?;
         if let Some(iss) = &claims.iss {
             let trusted = self.issuers.get(terms.issuer).ok_or(Error::Issuer)?;
             if iss.in_payload(payload) != &**trusted {
                 return Err(Error::Issuer);
             }
         }
-        if let Some(aud) = &claims.aud {
-            let is_ours = |own: &str| self.audiences.iter().any(|audience| &**audience == own);
-            if !aud.iter().any(|text| is_ours(text.in_payload(payload))) {
-                return Err(Error::Audience);
-            }
-        }
+        self.check_audience(claims, payload)?;
         self.check_times(claims, terms.now)?;
         if claims.cnf.is_some() && terms.binding == Binding::Absent {
             return Err(Error::KeyBinding);
         }
         Ok(())
+    }
+
+    /// Holds what a provider said about an opaque token to this policy too: what it need not say
+    /// (RFC 7662 §2.2) may be absent, unless it is required by name.
+    #[cfg(feature = "tower")]
+    pub(crate) fn check_opaque(&self, payload: &str, now: UnixSeconds) -> Result<(), Error> {
+        let claims = Claims::parse(payload, &self.required)?;
+        self.check_required(&claims)?;
+        if let Some(iss) = &claims.iss {
+            let named = iss.in_payload(payload);
+            if !self.issuers.iter().any(|trusted| &**trusted == named) {
+                return Err(Error::Issuer);
+            }
+        }
+        self.check_audience(&claims, payload)?;
+        self.check_times(&claims, now)
+    }
+
+    fn check_audience(&self, claims: &Claims, payload: &str) -> Result<(), Error> {
+        let Some(aud) = &claims.aud else {
+            return Ok(());
+        };
+        let is_ours = |own: &str| self.audiences.iter().any(|audience| &**audience == own);
+        if aud.iter().any(|text| is_ours(text.in_payload(payload))) {
+            Ok(())
+        } else {
+            Err(Error::Audience)
+        }
     }
 
     fn check_present(&self, claims: &Claims) -> Result<(), Error> {
@@ -246,6 +270,10 @@ impl Policy {
                 return Err(missing(claim.name()));
             }
         }
+        Ok(())
+    }
+
+    fn check_required(&self, claims: &Claims) -> Result<(), Error> {
         for (position, name) in self.required.iter().enumerate() {
             if claims.required_seen >> position & 1 == 0 {
                 return Err(missing(name));

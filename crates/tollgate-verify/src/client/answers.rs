@@ -15,6 +15,7 @@ use super::introspection::{IntrospectionError, IntrospectionSettings};
 use super::retry::retry;
 use super::source::KeySource;
 use crate::blocking;
+use crate::builder::LEEWAY_MAX;
 use crate::danger::DangerousBuilder as _;
 use crate::error::{BuildError, Error};
 use crate::policy::{Claim, Policy, TokenType};
@@ -90,6 +91,9 @@ impl Answers {
                 return Err(BuildError::Empty(name));
             }
         }
+        if settings.leeway > LEEWAY_MAX {
+            return Err(BuildError::Leeway);
+        }
         // RFC 7662 §2.2 requires nothing but `active`; what is said has to fit all the same.
         let tolerated = vec![
             Claim::Issuer,
@@ -101,6 +105,7 @@ impl Answers {
             issuers: vec![issuer.as_str().into()],
             audiences: vec![audience.as_str().into()],
             tolerated,
+            leeway: settings.leeway,
             ..Policy::default()
         };
         let signed = keys.as_ref().map(|keys| {
@@ -116,6 +121,7 @@ impl Answers {
                     ..tollgate_jose::Limits::default()
                 })
                 .max_age(ANSWER_AGE_MAX)
+                .leeway(settings.leeway)
                 // RFC 9701 §5: the answer itself has no `exp`; its age is bounded instead.
                 .tolerate_missing(Claim::ExpiresAt);
             verifier.build().map(|verifier| verifier.blocking())
@@ -211,17 +217,16 @@ impl Answers {
 
     /// What one answer makes of its token.
     fn judge(&self, json: &[u8]) -> Result<Option<VerifiedToken>, IntrospectionError> {
-        #[derive(Deserialize)]
-        struct Activity {
-            active: bool,
-        }
         let malformed = || FetchError::Invalid("malformed answer");
         let text = std::str::from_utf8(json).map_err(|_| malformed())?;
         let activity: Activity = serde_json::from_str(text).map_err(|_| malformed())?;
         if !activity.active {
             return Ok(None);
         }
+        let is_dpop = activity.kind()? == Kind::Dpop;
         match self.policy.accept_introspected(text, self.clock.now()) {
+            // To which key is not said, so that nobody could show it.
+            Ok(claims) if is_dpop && claims.cnf.is_none() => Err(Error::KeyBinding.into()),
             Ok(claims) => {
                 let payload = text.into();
                 Ok(Some(VerifiedToken {
@@ -260,6 +265,41 @@ impl Answers {
             request.timeout = deadline.saturating_sub(self.clock.elapsed());
             self.http.fetch(&request)?.accepted(bytes_max)
         })
+    }
+}
+
+/// What an answer says before anything of the token.
+#[derive(Deserialize)]
+struct Activity {
+    active: bool,
+    token_type: Option<Box<str>>,
+    token_use: Option<Box<str>>,
+}
+
+/// How an access token is to be presented.
+#[derive(PartialEq, Eq)]
+enum Kind {
+    Unsaid,
+    Bearer,
+    Dpop,
+}
+
+impl Activity {
+    /// The provider also calls other tokens active: refresh tokens, one-time tokens. To take one of
+    /// those for an access token would give it a power that it was not made for.
+    fn kind(&self) -> Result<Kind, Error> {
+        let is_of = |known: &[&str], word: &str| known.iter().any(|k| k.eq_ignore_ascii_case(word));
+        if let Some(usage) = &self.token_use
+            && !is_of(&["access_token", "access"], usage)
+        {
+            return Err(Error::TokenType);
+        }
+        match self.token_type.as_deref() {
+            None => Ok(Kind::Unsaid),
+            Some(word) if is_of(&["DPoP"], word) => Ok(Kind::Dpop),
+            Some(word) if is_of(&["Bearer", "access_token"], word) => Ok(Kind::Bearer),
+            Some(_) => Err(Error::TokenType),
+        }
     }
 }
 

@@ -32,9 +32,9 @@ pub enum IntrospectionError {
     /// Too many tokens wait for an answer already.
     #[error("introspect token: too many waiting")]
     Overloaded,
-    /// The provider calls the token active, but it is not for this resource server, or bound to a
-    /// key that was not presented, or what is said about it is malformed; or the signed answer
-    /// could not be verified.
+    /// The provider calls the token active, but it is not for this resource server, or no access
+    /// token, or bound to a key that was not presented, or what is said about it is malformed; or
+    /// the signed answer could not be verified.
     #[error("introspect token: {0}")]
     Refused(#[from] Error),
 }
@@ -58,6 +58,9 @@ pub struct IntrospectionSettings {
     pub retries: u32,
     /// Longest answer, in bytes.
     pub bytes_max: usize,
+    /// How far the provider's clock may differ from ours, up to five minutes; zero by default.
+    /// Whole seconds count.
+    pub leeway: Duration,
 }
 
 impl Default for IntrospectionSettings {
@@ -70,6 +73,7 @@ impl Default for IntrospectionSettings {
             timeout: Duration::from_secs(5),
             retries: 2,
             bytes_max: 1024 * 1024,
+            leeway: Duration::ZERO,
         }
     }
 }
@@ -214,7 +218,7 @@ impl IntrospectorBuilder {
     /// The client.
     ///
     /// # Errors
-    /// [`BuildError`] for an empty issuer or audience.
+    /// [`BuildError`] for an empty issuer or audience, or a leeway above five minutes.
     pub fn build(self) -> Result<Introspector, BuildError> {
         let Self {
             expectation,

@@ -9,7 +9,6 @@ use std::task::{Context, Poll};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use serde::de::DeserializeOwned;
-use tollgate_jose::Algorithm;
 use tollgate_protocol::BearerToken;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -89,13 +88,17 @@ impl<C> RequireToken<C> {
     pub fn dpop(mut self, origin: &str) -> Self {
         let settings = Arc::make_mut(&mut self.settings);
         settings.origin = Some(origin.trim_end_matches('/').to_owned());
-        let algorithms = Algorithm::ALL.into_iter().filter(|alg| !alg.is_symmetric());
-        let names: Vec<&str> = algorithms.map(Algorithm::name).collect();
+        let algorithms = self.verifier.inner.dpop.algorithms().iter();
+        let names: Vec<&str> = algorithms.map(|alg| alg.name()).collect();
         Arc::make_mut(&mut settings.realm).dpop_algorithms = Some(names.join(" "));
         self
     }
 
-    /// Asks about tokens that are no JWT here; without this they are refused as malformed.
+    /// Asks about tokens that have not the form of a JWT here; without this they are refused as
+    /// malformed.
+    ///
+    /// What the provider says of them is held to the verifier's policy as well: its issuers and
+    /// audiences, required claims, maximum age, proofs of possession and validators.
     #[must_use]
     pub fn introspection(mut self, introspector: &Introspector) -> Self {
         Arc::make_mut(&mut self.settings).introspector = Some(introspector.clone());
@@ -256,15 +259,17 @@ impl<C: DeserializeOwned> RequireToken<C> {
             .settings
             .introspector
             .as_ref()
-            .filter(|_| !token.contains('.'))
+            .filter(|_| !has_form_of_jwt(token))
         else {
             return self.verifier.verify_bound(token, presented).await;
         };
         match introspector.introspect_any(token).await {
             Ok(Some(active)) => {
                 let inner = &self.verifier.inner;
+                let now = inner.clock.now();
+                inner.policy.check_opaque(active.claims_json(), now)?;
                 let active = active.with_custom()?;
-                check_binding(&inner.dpop, &active, token, presented, inner.clock.now())?;
+                check_binding(&inner.dpop, &active, token, presented, now)?;
                 inner.validators.check(&active)?;
                 inner.validators.query(&active).await?;
                 Ok(active)
@@ -291,6 +296,11 @@ impl<C: DeserializeOwned> RequireToken<C> {
         let nonce = self.verifier.dpop_nonce_at(self.verifier.inner.clock.now());
         refusal.response(&self.settings.realm, nonce.as_deref())
     }
+}
+
+/// Whether a token has three parts. Opaque ones may have dots too (RFC 6750 §2.1).
+fn has_form_of_jwt(token: &str) -> bool {
+    token.bytes().filter(|&byte| byte == b'.').count() == 2
 }
 
 /// What a request brought.

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::dpop::DpopSettings;
+
 /// Protected-resource metadata, to be served as JSON at [`ResourceMetadata::path`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ResourceMetadata {
@@ -34,13 +36,12 @@ impl ResourceMetadata {
         self
     }
 
-    /// Says that tokens may be bound by DPoP.
+    /// Says that tokens may be bound by DPoP, with proofs as these settings accept them.
     #[must_use]
-    pub fn dpop(mut self) -> Self {
-        let asymmetric = tollgate_jose::Algorithm::ALL.into_iter();
-        let asymmetric = asymmetric.filter(|alg| !alg.is_symmetric());
-        self.dpop_signing_alg_values_supported =
-            asymmetric.map(tollgate_jose::Algorithm::name).collect();
+    pub fn dpop(mut self, settings: &DpopSettings) -> Self {
+        let algorithms = settings.algorithms.iter();
+        let asymmetric = algorithms.filter(|alg| !alg.is_symmetric());
+        self.dpop_signing_alg_values_supported = asymmetric.map(|alg| alg.name()).collect();
         self
     }
 

@@ -206,6 +206,13 @@ fn what_is_bound_needs_all_of_it() {
         "key_binding",
     );
     check(json!({ "x5t#S256": x5t }), true, None, "key_binding");
+    // A proof by whatever key adds nothing to a token that is bound to a certificate alone.
+    check(
+        json!({ "x5t#S256": x5t }),
+        true,
+        Some(CERTIFICATE),
+        "key_binding",
+    );
     check(both.clone(), true, Some(CERTIFICATE), "ok");
     check(both.clone(), true, None, "key_binding");
     check(both, false, Some(CERTIFICATE), "key_binding");

@@ -9,7 +9,7 @@ use http::header::WWW_AUTHENTICATE;
 use http::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 use tollgate_verify::client::Clock;
-use tollgate_verify::jose::sha256_base64url;
+use tollgate_verify::jose::{Algorithm, sha256_base64url};
 use tollgate_verify::web::{
     Authenticated, ClientCertificate, RequireScope, RequireToken, ResourceMetadata,
 };
@@ -270,6 +270,7 @@ async fn certificates_count_when_the_connection_brings_them() {
 async fn dpop_is_told_what_it_needs() {
     let mut settings = DpopSettings::default();
     settings.nonce_secret = Some(vec![1; 32]);
+    settings.algorithms = vec![Algorithm::ES256, Algorithm::EdDSA];
     let verifier = builder()
         .clock(Arc::new(Stopped))
         .dpop(settings)
@@ -304,7 +305,7 @@ async fn dpop_is_told_what_it_needs() {
     let (status, challenge, told) = send_proof(None, url, 1).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
     assert!(
-        challenge.starts_with(r#"DPoP error="use_dpop_nonce", algs="ES256 "#),
+        challenge.starts_with(r#"DPoP error="use_dpop_nonce", algs="ES256 EdDSA""#),
         "{challenge}"
     );
     assert_eq!(told.unwrap(), nonce.as_str());
@@ -390,11 +391,13 @@ fn resource_metadata_is_where_rfc_9728_looks() {
         [url("orders"), url("urn://x"), url("https://")],
         [None, None, None]
     );
-    let metadata = ResourceMetadata::new(AUDIENCE, ISSUER).scopes(["a"]).dpop();
-    let json = serde_json::to_value(metadata).unwrap();
+    let mut settings = DpopSettings::default();
+    settings.algorithms = vec![Algorithm::HS256, Algorithm::ES256];
+    let metadata = ResourceMetadata::new(AUDIENCE, ISSUER).scopes(["a"]);
+    let json = serde_json::to_value(metadata.dpop(&settings)).unwrap();
     assert_eq!(json["authorization_servers"], json!([ISSUER]));
     assert_eq!(json["scopes_supported"], json!(["a"]));
-    assert_eq!(json["dpop_signing_alg_values_supported"][0], "ES256");
+    assert_eq!(json["dpop_signing_alg_values_supported"], json!(["ES256"]));
 }
 
 #[tokio::test]
@@ -428,4 +431,52 @@ async fn opaque_tokens_are_asked_about() {
         send(app(layer()), request(&["Bearer tgat_1"])).await.0,
         StatusCode::UNAUTHORIZED
     );
+}
+
+#[tokio::test]
+async fn opaque_tokens_are_held_to_the_verifiers_policy() {
+    use tollgate_verify::client::{ClientCredentials, HttpClient, Introspector};
+    use tollgate_verify::{Ready, VerifierBuilder};
+    let url = "https://as.example/introspect";
+    let check = async |bearer: &str, answer: Value, policy: VerifierBuilder<Ready>, expected| {
+        let fake = Arc::new(Fake::default());
+        fake.answer(url, crate::client::fake::ok(&answer));
+        let credentials = ClientCredentials::new("rs", "secret");
+        let introspector = Introspector::builder(url, ISSUER, AUDIENCE, credentials)
+            .http(fake as Arc<dyn HttpClient>)
+            .clock(Arc::new(Stopped))
+            .build()
+            .unwrap();
+        let verifier = policy.clock(Arc::new(Stopped)).build().unwrap();
+        let layer = RequireToken::new(verifier).introspection(&introspector);
+        let authorization = format!("Bearer {bearer}");
+        let (status, _, _) = send(app(layer), request(&[&authorization])).await;
+        assert_eq!(status, expected, "{bearer} {answer}");
+    };
+    let active = |name: &str, value: Value| {
+        let mut answer = with(name, value);
+        answer["active"] = json!(true);
+        answer
+    };
+    let (ok, refused) = (StatusCode::OK, StatusCode::UNAUTHORIZED);
+    let demanding = || builder().require("amr");
+    check("tgat_1", active("amr", json!("pwd")), demanding(), ok).await;
+    check("tgat_1", active("sub", json!("bob")), demanding(), refused).await;
+    let impatient = || builder().max_age(std::time::Duration::from_secs(60));
+    let issued = |ago: u64| active("iat", json!(NOW.0 - ago));
+    check("tgat_1", issued(60), impatient(), ok).await;
+    check("tgat_1", issued(61), impatient(), refused).await;
+    check("tgat_1", active("iat", json!(null)), impatient(), refused).await;
+    check("tgat_1", active("iat", json!(null)), builder(), ok).await;
+    check(
+        "tgat_1",
+        active("token_type", json!("one_time")),
+        builder(),
+        refused,
+    )
+    .await;
+    // Opaque tokens may have dots; what has the form of a JWT is for the verifier alone.
+    check("ya29.opaque", issued(1), builder(), ok).await;
+    check("a.b.c.d.e", issued(1), builder(), ok).await;
+    check("a.b.c", issued(1), builder(), refused).await;
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tollgate_verify::Error;
 use tollgate_verify::client::{
     ClientCredentials, Clock, FetchError, FetchRequest, FetchResponse, HttpClient,
     IntrospectionError, IntrospectionSettings, Introspector, IntrospectorBuilder,
 };
 use tollgate_verify::jose::{Algorithm, SigningKey};
+use tollgate_verify::{BuildError, Error};
 
 use super::fake::{Answer, Fake, HandClock, ok, raw, scene_with, settings, status};
 use crate::provider::{AUDIENCE, ISSUER, KEY, NOW, good, sign_with};
@@ -105,6 +105,57 @@ fn answers_are_judged() {
         active(&json!({"cnf": {"jkt": "x"}})),
         Err(Error::KeyBinding),
     );
+}
+
+#[test]
+fn active_is_not_enough_for_what_is_no_access_token() {
+    let check = |changes: Value, expected: Result<Option<&str>, Error>| {
+        let outcome = outcome(ok(&active(&changes)));
+        let expected = expected.map(|subject| subject.map(str::to_owned));
+        assert_eq!(outcome, expected.map_err(Into::into), "{changes}");
+    };
+    for word in ["Bearer", "bearer", "access_token"] {
+        check(json!({ "token_type": word }), Ok(Some("alice")));
+    }
+    check(
+        json!({"token_type": "Bearer", "token_use": "access_token"}),
+        Ok(Some("alice")),
+    );
+    for other in ["one_time", "Refresh", "N_A", "mac", ""] {
+        check(json!({ "token_type": other }), Err(Error::TokenType));
+    }
+    for other in ["refresh_token", "id"] {
+        let changes = json!({"token_type": "Bearer", "token_use": other});
+        check(changes, Err(Error::TokenType));
+    }
+    // Bound, and not said to which key.
+    check(json!({"token_type": "DPoP"}), Err(Error::KeyBinding));
+    check(
+        json!({"token_type": "DPoP", "cnf": {"jkt": "x"}}),
+        Err(Error::KeyBinding),
+    );
+}
+
+#[test]
+fn clocks_may_differ_by_the_leeway() {
+    let check = |changes: Value, leeway: u64, expected: bool| {
+        let fake = Arc::new(Fake::default());
+        fake.answer(URL, ok(&active(&changes)));
+        let mut settings = IntrospectionSettings::default();
+        settings.leeway = Duration::from_secs(leeway);
+        let introspector = builder(&fake).settings(settings).build().unwrap();
+        let token = introspector.introspect_blocking("tgat_1").unwrap();
+        assert_eq!(token.is_some(), expected, "{changes} {leeway}");
+    };
+    check(json!({"iat": NOW.0 + 5}), 0, false);
+    check(json!({"iat": NOW.0 + 5}), 5, true);
+    check(json!({"iat": NOW.0 + 6}), 5, false);
+    check(json!({"exp": NOW.0 - 4}), 5, true);
+    check(json!({"exp": NOW.0 - 5}), 5, false);
+    let mut settings = IntrospectionSettings::default();
+    settings.leeway = Duration::from_secs(301);
+    let refused = builder(&Arc::default()).settings(settings).build();
+    assert_eq!(refused.err(), Some(BuildError::Leeway));
 }
 
 #[test]
