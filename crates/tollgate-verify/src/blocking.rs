@@ -15,9 +15,12 @@
 use std::fmt;
 
 use serde::de::DeserializeOwned;
+use tollgate_protocol::UnixSeconds;
 
+use crate::batch::on_all_cores;
 use crate::client::Stats;
-use crate::client::source::Source;
+use crate::client::batch::{at, missed, replace};
+use crate::client::flight::Flight;
 use crate::dpop::Presented;
 use crate::error::Error;
 use crate::token::{NoClaims, VerifiedToken};
@@ -43,12 +46,9 @@ impl<C: DeserializeOwned> Verifier<C> {
     where
         C: Send,
     {
-        self.wait_for_keys();
-        let results = self
-            .verifier
-            .verify_many_at(tokens, self.verifier.inner.clock.now());
-        let again = |token: &&str| self.verify(token);
-        self.finish(tokens, results, again)
+        let inner = &self.verifier.inner;
+        let verify = |token: &&str, now| inner.verify(token, Purpose::Bearer, now);
+        self.run_many(tokens, |token| token, verify)
     }
 
     /// See [`crate::Verifier::verify_bound_many`].
@@ -59,13 +59,11 @@ impl<C: DeserializeOwned> Verifier<C> {
     where
         C: Send,
     {
-        self.wait_for_keys();
-        let results = self
-            .verifier
-            .verify_bound_many_at(tokens, self.verifier.inner.clock.now());
-        let again =
-            |(token, presented): &(&str, Presented<'_>)| self.verify_bound(token, presented);
-        self.finish(tokens, results, again)
+        let inner = &self.verifier.inner;
+        let verify = |(token, presented): &(&str, Presented<'_>), now| {
+            inner.verify(token, Purpose::Bound(presented), now)
+        };
+        self.run_many(tokens, |(token, _)| token, verify)
     }
 
     /// See [`crate::Verifier::verify_id_token`].
@@ -95,32 +93,39 @@ impl<C: DeserializeOwned> Verifier<C> {
     /// # Errors
     /// As there.
     pub fn warm_up(&self) -> Result<(), Error> {
-        for flight in self.verifier.inner.sources().filter_map(Source::refresh) {
+        for flight in self.verifier.inner.refreshes() {
             flight.wait();
         }
         self.verifier.inner.check_warm()
     }
 
-    fn wait_for_keys(&self) {
-        for flight in self.verifier.inner.flights_for_cold_sources() {
+    /// Verifies items once the keys are there, and those that newer keys may fit once more.
+    fn run_many<T: Sync>(
+        &self,
+        items: &[T],
+        token_of: impl Fn(&T) -> &str,
+        verify: impl Fn(&T, UnixSeconds) -> Result<VerifiedToken<C>, Error> + Sync,
+    ) -> Vec<Result<VerifiedToken<C>, Error>>
+    where
+        C: Send,
+    {
+        let inner = &self.verifier.inner;
+        for flight in inner.flights_for_cold_sources() {
             flight.wait();
         }
-    }
-
-    /// Looks again where keys may have been rotated, and counts the rest.
-    fn finish<T>(
-        &self,
-        tokens: &[T],
-        mut results: Vec<Result<VerifiedToken<C>, Error>>,
-        again: impl Fn(&T) -> Result<VerifiedToken<C>, Error>,
-    ) -> Vec<Result<VerifiedToken<C>, Error>> {
-        let inner = &self.verifier.inner;
-        for (token, result) in tokens.iter().zip(&mut results) {
-            if inner.is_worth_a_refresh(result) {
-                *result = again(token);
-            } else {
-                inner.validations.count_result(result);
-            }
+        let (used, now) = (inner.snapshots(), inner.clock.now());
+        let mut results = on_all_cores(items, |item| verify(item, now));
+        let missed = missed(&results);
+        let again: Vec<&T> = at(items, &missed).collect();
+        let tokens = again.iter().map(|item| token_of(item));
+        if let Some(flights) = inner.refreshed_for(tokens, &used) {
+            flights.iter().for_each(Flight::wait);
+            let now = inner.clock.now();
+            let found = on_all_cores(&again, |item| verify(item, now));
+            replace(&mut results, missed, found);
+        }
+        for result in &results {
+            inner.validations.count_result(result);
         }
         results
     }

@@ -137,6 +137,8 @@ impl<C: DeserializeOwned, M> VerifierBuilder<Ready, C, M> {
         }
         let dpop = Dpop::new(dpop.unwrap_or_default()).map_err(|_| BuildError::NonceSecret)?;
         check(&policy)?;
+        #[cfg(feature = "client")]
+        check_sources(&policy, &keys)?;
         let inner = Inner {
             policy,
             keys,
@@ -411,6 +413,22 @@ impl<S: fmt::Debug, C, M> fmt::Debug for VerifierBuilder<S, C, M> {
             .field("policy", &self.parts.policy)
             .field("step", &self.step)
             .finish_non_exhaustive()
+    }
+}
+
+/// A source that knows whose keys it finds vouches for nobody else: else one issuer could speak for
+/// another.
+#[cfg(feature = "client")]
+fn check_sources(policy: &Policy, keys: &[Keys]) -> Result<(), BuildError> {
+    let is_of = |issuer: &str, keys: &Keys| match keys {
+        Keys::Fixed(_) => true,
+        Keys::Remote(source) => source.issuer().is_none_or(|own| own == issuer),
+    };
+    let mut pairs = policy.issuers.iter().zip(keys);
+    if pairs.all(|(issuer, keys)| is_of(issuer, keys)) {
+        Ok(())
+    } else {
+        Err(BuildError::OtherIssuer)
     }
 }
 

@@ -137,6 +137,12 @@ pub enum BuildError {
     /// An issuer is named twice: which keys are its own would be a matter of order.
     #[error("build verifier: issuer named twice")]
     IssuerTwice,
+    /// A source finds the keys of one issuer, and was given to vouch for another.
+    ///
+    /// Where a provider signs under a name that its metadata does not have,
+    /// [`jwks_url`](crate::VerifierBuilder::jwks_url) says whose keys to trust.
+    #[error("build verifier: keys of another issuer")]
+    OtherIssuer,
     /// The leeway exceeds five minutes.
     #[error("build verifier: leeway above five minutes")]
     Leeway,

@@ -57,6 +57,16 @@ pub(crate) fn names_loopback(host: &str) -> bool {
 }
 
 impl AddressPolicy {
+    /// Whether the host of a URL may be asked as far as its text tells. What names resolve to is
+    /// judged once they are resolved; behind a proxy that is out of sight, but this is not.
+    pub(crate) fn allows_host(self, host: &str) -> bool {
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        match bare.parse::<IpAddr>() {
+            Ok(address) => self.allows(host, address),
+            Err(_) => !is_number(host),
+        }
+    }
+
     /// Whether an address that `host` resolved to may be asked.
     pub(crate) fn allows(self, host: &str, address: IpAddr) -> bool {
         match class(address) {
@@ -66,6 +76,18 @@ impl AddressPolicy {
             Class::Private => self == Self::PublicAndPrivate,
             Class::Special => false,
         }
+    }
+}
+
+/// Whether a host that is no address ends in a number, which many resolvers take for an address in
+/// another notation, such as `2130706433` or `0x7f.1`. No name ends so.
+fn is_number(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let label = host.rsplit('.').next().unwrap_or(host);
+    let hexadecimal = label.strip_prefix("0x").or(label.strip_prefix("0X"));
+    match hexadecimal {
+        Some(digits) => digits.bytes().all(|digit| digit.is_ascii_hexdigit()),
+        None => label.bytes().all(|digit| digit.is_ascii_digit()),
     }
 }
 
@@ -155,6 +177,46 @@ mod tests {
         check("file:///etc/passwd", false);
         check("/relative", false);
         check("", false);
+    }
+
+    #[test]
+    fn hosts_are_judged_by_their_text() {
+        let check = |host: &str, expected: bool| {
+            assert_eq!(AddressPolicy::Public.allows_host(host), expected, "{host}");
+        };
+        for name in [
+            "as.example",
+            "3com.example",
+            "as.example.",
+            "0xas.example",
+            "93.184.216.34",
+        ] {
+            check(name, true);
+        }
+        for own in ["localhost", "127.0.0.1", "[::1]"] {
+            check(own, true);
+        }
+        for inside in [
+            "10.0.0.1",
+            "169.254.169.254",
+            "[fd00::1]",
+            "[::ffff:10.0.0.1]",
+        ] {
+            check(inside, false);
+        }
+        for disguised in [
+            "2130706433",
+            "0x7f000001",
+            "0X7f.1",
+            "127.1",
+            "10.0.1",
+            "1.2.3.4.",
+            "0x",
+        ] {
+            check(disguised, false);
+        }
+        assert!(AddressPolicy::PublicAndPrivate.allows_host("10.0.0.1"));
+        assert!(!AddressPolicy::PublicAndPrivate.allows_host("169.254.169.254"));
     }
 
     #[test]

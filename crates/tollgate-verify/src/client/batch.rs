@@ -9,6 +9,7 @@ use std::thread;
 use serde::de::DeserializeOwned;
 
 use super::flight::Flight;
+use super::verify::may_be_rotation;
 use crate::batch::{on_all_cores, undecided};
 use crate::dpop::{Presented, Proof};
 use crate::error::Error;
@@ -48,26 +49,27 @@ async fn run_many<C: DeserializeOwned + Send + 'static>(
         flight.landing().await;
     }
     let items: Arc<[Item]> = items.into();
-    let results = verified_aside(inner, &items).await;
-    let finishing = items
-        .iter()
-        .zip(results)
-        .map(|(item, result)| finish(inner, item, result));
+    let used = inner.snapshots();
+    let mut results = verified_aside(inner, &items, (0..items.len()).collect()).await;
+    let missed = missed(&results);
+    let tokens = at(&items, &missed).map(|item| &*item.token);
+    if let Some(flights) = inner.refreshed_for(tokens, &used) {
+        for flight in flights {
+            flight.landing().await;
+        }
+        let again = verified_aside(inner, &items, missed.clone()).await;
+        replace(&mut results, missed, again);
+    }
+    let finishing = results.into_iter().map(|result| finish(inner, result));
     in_turns(finishing).await
 }
 
-/// What is left to do on the caller's task: another look when keys may have been rotated, and the
-/// validators that are awaited.
+/// What is left to do on the caller's task: the validators that are awaited.
 async fn finish<C: DeserializeOwned>(
     inner: &Inner<C>,
-    item: &Item,
     result: Result<VerifiedToken<C>, Error>,
 ) -> Result<VerifiedToken<C>, Error> {
     let result = match result {
-        result if inner.is_worth_a_refresh(&result) => {
-            let presented = item.presented();
-            return inner.run(&item.token, purpose(presented.as_ref())).await;
-        }
         Ok(verified) => inner.validators.query(&verified).await.map(|()| verified),
         refused => refused,
     };
@@ -75,15 +77,41 @@ async fn finish<C: DeserializeOwned>(
     result
 }
 
-/// Verifies a batch on a thread of its own.
+/// The positions of tokens for which newer keys may do.
+pub(crate) fn missed<T>(results: &[Result<T, Error>]) -> Vec<usize> {
+    let missed = results
+        .iter()
+        .enumerate()
+        .filter(|(_, result)| may_be_rotation(result));
+    missed.map(|(position, _)| position).collect()
+}
+
+/// The items at these positions.
+pub(crate) fn at<'i, T>(items: &'i [T], positions: &[usize]) -> impl Iterator<Item = &'i T> {
+    positions.iter().filter_map(|&position| items.get(position))
+}
+
+/// Puts the results of a second look in the place of those of the first.
+pub(crate) fn replace<T>(results: &mut [T], positions: Vec<usize>, again: Vec<T>) {
+    for (position, result) in positions.into_iter().zip(again) {
+        if let Some(slot) = results.get_mut(position) {
+            *slot = result;
+        }
+    }
+}
+
+/// Verifies the items at these positions on a thread of its own.
 async fn verified_aside<C: DeserializeOwned + Send + 'static>(
     inner: &Arc<Inner<C>>,
     items: &Arc<[Item]>,
+    positions: Vec<usize>,
 ) -> Vec<Result<VerifiedToken<C>, Error>> {
     let (landed, results) = (Flight::default(), Arc::<Results<C>>::default());
+    let count = positions.len();
     let worker = Worker {
         inner: Arc::clone(inner),
         items: Arc::clone(items),
+        positions,
         results: Arc::clone(&results),
         landed: landed.clone(),
     };
@@ -94,7 +122,7 @@ async fn verified_aside<C: DeserializeOwned + Send + 'static>(
     landed.landing().await;
     let mut results = std::mem::take(&mut *results.lock().unwrap_or_else(PoisonError::into_inner));
     // Fewer when there was no thread, or when a validator panicked on it.
-    results.resize_with(items.len(), || Err(undecided()));
+    results.resize_with(count, || Err(undecided()));
     results
 }
 
@@ -104,6 +132,7 @@ type Results<C> = Mutex<Vec<Result<VerifiedToken<C>, Error>>>;
 struct Worker<C> {
     inner: Arc<Inner<C>>,
     items: Arc<[Item]>,
+    positions: Vec<usize>,
     results: Arc<Results<C>>,
     landed: Flight,
 }
@@ -111,7 +140,8 @@ struct Worker<C> {
 impl<C: DeserializeOwned + Send> Worker<C> {
     fn run(&self) {
         let now = self.inner.clock.now();
-        let results = on_all_cores(&self.items, |item| {
+        let items: Vec<&Item> = at(&self.items, &self.positions).collect();
+        let results = on_all_cores(&items, |item| {
             let presented = item.presented();
             self.inner
                 .verify(&item.token, purpose(presented.as_ref()), now)

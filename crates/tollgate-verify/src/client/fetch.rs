@@ -1,7 +1,7 @@
 //! Fetching metadata and keys: where they are, and what counts as an answer.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tollgate_jose::{JwkSet, JwkSetLimits};
@@ -72,10 +72,18 @@ impl Fetcher {
         let fetched = retry(&*self.clock, timeout, retries, |deadline| {
             self.fetch_once(deadline)
         });
-        fetched.inspect_err(|_| {
-            // They may have moved: the next refresh asks where to.
-            *self.metadata.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        })
+        // They may have moved: the next refresh asks where to.
+        fetched.inspect_err(|_| self.forget())
+    }
+
+    /// Forgets the metadata.
+    pub(crate) fn forget(&self) {
+        *self.kept() = None;
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Option<(Metadata, Duration)>> {
+        // Nothing here can panic half-way.
+        self.metadata.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The metadata of the issuer.
@@ -87,11 +95,12 @@ impl Fetcher {
         else {
             return Err(FetchError::Invalid("no metadata known"));
         };
-        let mut kept = self.metadata.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((metadata, until)) = kept.as_ref()
-            && self.clock.elapsed() < *until
+        // Not held while the provider is asked: whoever forgets the metadata must not wait.
+        let kept = self.kept().clone();
+        if let Some((metadata, until)) = kept
+            && self.clock.elapsed() < until
         {
-            return Ok(metadata.clone());
+            return Ok(metadata);
         }
         let urls = metadata_url
             .clone()
@@ -106,7 +115,8 @@ impl Fetcher {
                 Ok((metadata, fresh)) => {
                     let ttl = fresh.unwrap_or(self.settings.ttl);
                     let ttl = ttl.max(self.settings.ttl_min).min(self.settings.ttl_max);
-                    *kept = Some((metadata.clone(), self.clock.elapsed().saturating_add(ttl)));
+                    *self.kept() =
+                        Some((metadata.clone(), self.clock.elapsed().saturating_add(ttl)));
                     return Ok(metadata);
                 }
                 Err(error) if discovery::may_be_elsewhere(&error) => last = error,

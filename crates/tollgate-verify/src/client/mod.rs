@@ -2,7 +2,7 @@
 
 mod address;
 mod answers;
-mod batch;
+pub(crate) mod batch;
 mod cache_control;
 mod client_tokens;
 mod clock;

@@ -56,7 +56,8 @@ impl KeySource {
         })
     }
 
-    /// Forgets the keys; the next token waits for fresh ones.
+    /// Forgets the keys and where they are; the next token waits for fresh ones, also when others
+    /// were on their way already.
     pub fn clear(&self) {
         self.source.clear();
     }
@@ -157,6 +158,16 @@ struct Control {
     rests_until: Duration,
     missed_at: Option<Duration>,
     last_failure: Option<FetchError>,
+    /// How often the keys were forgotten: what was asked for before the last time is not kept.
+    clearings: u64,
+}
+
+/// What has become of an answer.
+#[derive(PartialEq, Eq)]
+enum Outcome {
+    Recorded,
+    /// The keys were forgotten while it was on its way.
+    Outdated,
 }
 
 #[derive(Default)]
@@ -183,6 +194,14 @@ pub(crate) enum AfterMiss {
 }
 
 impl Source {
+    /// Whose keys these are, where the source knows.
+    pub(crate) fn issuer(&self) -> Option<&str> {
+        match &self.fetcher.origin {
+            Origin::Issuer { issuer, .. } => Some(issuer),
+            Origin::Document { .. } => None,
+        }
+    }
+
     /// The keys at hand, without any I/O, as long as they may serve.
     pub(crate) fn at_hand(&self) -> Option<Arc<Snapshot>> {
         let now = self.clock.elapsed();
@@ -251,7 +270,13 @@ impl Source {
     }
 
     pub(crate) fn clear(&self) {
-        self.current.store(None);
+        {
+            let mut control = self.lock();
+            control.clearings += 1;
+            self.current.store(None);
+        }
+        // Afterwards, or a request under way could put it back.
+        self.fetcher.forget();
     }
 
     pub(crate) fn stats(&self) -> SourceStats {
@@ -284,7 +309,21 @@ impl Source {
             return otherwise;
         }
         self.counters.misses.fetch_add(1, Ordering::Relaxed);
-        self.start(now, seen).unwrap_or(otherwise)
+        match self.start(now, seen) {
+            Some(LookUp::Wait(_))
+                if matches!(otherwise, LookUp::Ready(_)) && self.has_just_failed() =>
+            {
+                // A provider that is down may take all the time of a refresh to fail again, and
+                // what the token would get then is at hand.
+                otherwise
+            }
+            Some(found) => found,
+            None => otherwise,
+        }
+    }
+
+    fn has_just_failed(&self) -> bool {
+        self.lock().last_failure.is_some()
     }
 
     /// Joins the refresh in flight or starts one, unless the last has just failed, or has brought
@@ -315,9 +354,10 @@ impl Source {
             let mut guard = LandOnDrop {
                 source,
                 flight: landing,
-                fetched: Err(FetchError::Invalid("answer lost")),
+                has_answer: false,
             };
-            guard.fetched = guard.source.fetcher.fetch();
+            guard.source.fetch();
+            guard.has_answer = true;
         };
         if thread::Builder::new()
             .name("tollgate-keys".into())
@@ -331,17 +371,30 @@ impl Source {
         Some(flight)
     }
 
-    fn finish(&self, fetched: Fetched) {
+    /// Fetches, and again when the keys were forgotten meanwhile: the answer may be of before.
+    fn fetch(&self) {
+        loop {
+            let clearings = self.lock().clearings;
+            let fetched = self.fetcher.fetch();
+            if self.finish(fetched, clearings) == Outcome::Recorded {
+                return;
+            }
+            self.fetcher.forget();
+        }
+    }
+
+    fn finish(&self, fetched: Fetched, clearings: u64) -> Outcome {
         let now = self.clock.elapsed();
         let mut control = self.lock();
+        if control.clearings != clearings {
+            return Outcome::Outdated;
+        }
         control.flight = None;
         let (ring, freshness) = match fetched {
             Ok(keys) => keys,
             Err(error) => {
-                control.rests_until = now.saturating_add(self.rest_after(&error));
-                control.last_failure = Some(error);
-                self.counters.failures.fetch_add(1, Ordering::Relaxed);
-                return;
+                self.record_failure(&mut control, error);
+                return Outcome::Recorded;
             }
         };
         (control.rests_until, control.last_failure) = (Duration::ZERO, None);
@@ -362,6 +415,14 @@ impl Source {
             serves_until: fresh_until.saturating_add(max_stale),
         })));
         self.counters.refreshes.fetch_add(1, Ordering::Relaxed);
+        Outcome::Recorded
+    }
+
+    fn record_failure(&self, control: &mut Control, error: FetchError) {
+        let now = self.clock.elapsed();
+        control.rests_until = now.saturating_add(self.rest_after(&error));
+        control.last_failure = Some(error);
+        self.counters.failures.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How long the provider is left alone after a failure.
@@ -385,18 +446,21 @@ impl Source {
     }
 }
 
-/// Records the outcome and lets the waiters go, also when the client panicked.
+/// Lets the waiters go, also when the client panicked.
 struct LandOnDrop {
     source: Arc<Source>,
     flight: Flight,
-    fetched: Fetched,
+    has_answer: bool,
 }
 
 impl Drop for LandOnDrop {
     fn drop(&mut self) {
-        let taken = Err(FetchError::Invalid("taken"));
-        self.source
-            .finish(std::mem::replace(&mut self.fetched, taken));
+        if !self.has_answer {
+            let mut control = self.source.lock();
+            control.flight = None;
+            self.source
+                .record_failure(&mut control, FetchError::Invalid("answer lost"));
+        }
         self.flight.land();
     }
 }

@@ -21,6 +21,7 @@ use super::retry::retry_after;
 /// The default [`HttpClient`].
 pub struct DefaultHttpClient {
     agent: Agent,
+    addresses: AddressPolicy,
     redirects_max: u32,
 }
 
@@ -32,7 +33,8 @@ pub struct HttpSettings {
     /// DER certificates to trust instead of the public roots.
     pub roots: Option<Vec<Vec<u8>>>,
     /// Proxy URL, for example `http://proxy.example:3128`. The environment is not consulted. The
-    /// proxy then resolves names, so the address policy applies to the proxy itself.
+    /// proxy then resolves names, so the address policy applies to the proxy itself and to URLs with
+    /// an address in place of a name.
     pub proxy: Option<String>,
     /// How many redirects of a GET without credentials are followed; none by default. Each leads
     /// to https, or from loopback to loopback, and to addresses that may be asked.
@@ -94,6 +96,7 @@ impl DefaultHttpClient {
         };
         Ok(Self {
             agent: Agent::with_parts(config, DefaultConnector::default(), resolver),
+            addresses: settings.addresses,
             redirects_max: settings.redirects_max,
         })
     }
@@ -103,10 +106,7 @@ impl DefaultHttpClient {
         let deadline = Instant::now() + request.timeout;
         let is_anonymous = request.authorization.is_none();
         let mut left = if is_anonymous { self.redirects_max } else { 0 };
-        let mut url: Uri = request
-            .url
-            .parse()
-            .map_err(|_| FetchError::AddressRefused)?;
+        let mut url = self.judged(&request.url)?;
         loop {
             let mut get = self.agent.get(&url).header("accept", request.accept);
             if let Some(authorization) = &request.authorization {
@@ -118,11 +118,24 @@ impl DefaultHttpClient {
             let location = response.headers().get(LOCATION);
             match location.and_then(|location| location.to_str().ok()) {
                 Some(location) if left > 0 && is_redirect(response.status()) => {
-                    url = next_url(&url, location)?;
+                    url = self.judged(&next_url(&url, location)?.to_string())?;
                     left -= 1;
                 }
                 _ => return Ok(response),
             }
+        }
+    }
+
+    /// The URL, unless its very text says that it may not be asked.
+    fn judged(&self, url: &str) -> Result<Uri, FetchError> {
+        let url: Uri = url.parse().map_err(|_| FetchError::AddressRefused)?;
+        if url
+            .host()
+            .is_some_and(|host| self.addresses.allows_host(host))
+        {
+            Ok(url)
+        } else {
+            Err(FetchError::AddressRefused)
         }
     }
 
@@ -134,7 +147,7 @@ impl DefaultHttpClient {
     ) -> Result<http::Response<ureq::Body>, FetchError> {
         let mut post = self
             .agent
-            .post(&request.url)
+            .post(self.judged(&request.url)?)
             .header("accept", request.accept);
         if let Some(authorization) = &request.authorization {
             post = post.header("authorization", authorization.as_str());
@@ -173,6 +186,9 @@ fn read(
 ) -> Result<FetchResponse, FetchError> {
     let (head, body) = response.into_parts();
     let header = |name: &str| Some(head.headers.get(name)?.to_str().ok()?.to_owned());
+    // One list, however many lines it is spread over (RFC 9110 §5.2).
+    let directives = head.headers.get_all("cache-control").iter();
+    let directives: Vec<&str> = directives.filter_map(|line| line.to_str().ok()).collect();
     let seconds = |name: &str| header(name)?.trim().parse::<u64>().ok();
     // One byte more than allowed tells a body that fits from one that was cut.
     let limit = u64::try_from(bytes_max)
@@ -188,7 +204,7 @@ fn read(
     }
     Ok(FetchResponse {
         status: head.status.as_u16(),
-        cache_control: header("cache-control"),
+        cache_control: (!directives.is_empty()).then(|| directives.join(", ")),
         age_seconds: seconds("age"),
         content_type: header("content-type"),
         retry_after: header("retry-after")

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::flight::Flight;
-use super::source::{AfterMiss, LookUp, Source};
+use super::source::{AfterMiss, LookUp, Snapshot, Source};
 use super::stats::Stats;
 use crate::dpop::Presented;
 use crate::error::Error;
@@ -56,7 +56,7 @@ impl<C: DeserializeOwned, M> Verifier<C, M> {
     /// # Errors
     /// [`Error::KeysUnavailable`] when there are none for some issuer afterwards.
     pub async fn warm_up(&self) -> Result<(), Error> {
-        for flight in self.inner.sources().filter_map(Source::refresh) {
+        for flight in self.inner.refreshes() {
             flight.landing().await;
         }
         self.inner.check_warm()
@@ -64,7 +64,7 @@ impl<C: DeserializeOwned, M> Verifier<C, M> {
 }
 
 impl<C, M> Verifier<C, M> {
-    /// Forgets all fetched keys, and which tokens had a good signature.
+    /// Forgets all fetched keys and where they are, and which tokens had a good signature.
     pub fn clear(&self) {
         if let Some(cache) = &self.inner.verified {
             cache.clear();
@@ -199,8 +199,7 @@ impl<C: DeserializeOwned> Inner<C> {
             }
         };
         let result = self.check(&parsed, issuer, &snapshot.ring, circumstances);
-        let may_be_rotation = matches!(result, Err(Error::KeyNotFound | Error::Signature));
-        if !may_be_rotation || progress.has_retried {
+        if !may_be_rotation(&result) || progress.has_retried {
             return Ok(Step::Done(result));
         }
         progress.has_retried = true;
@@ -219,6 +218,11 @@ impl<C> Inner<C> {
             Keys::Remote(source) => Some(source),
             Keys::Fixed(_) => None,
         })
+    }
+
+    /// A refresh of every source, all of them under way before the first is waited for.
+    pub(crate) fn refreshes(&self) -> Vec<Flight> {
+        self.sources().filter_map(Source::refresh).collect()
     }
 
     pub(crate) fn check_warm(&self) -> Result<(), Error> {
@@ -240,11 +244,47 @@ impl<C> Inner<C> {
         cold.collect()
     }
 
-    pub(crate) fn is_worth_a_refresh<T>(&self, result: &Result<T, Error>) -> bool {
-        self.sources().next().is_some()
-            && matches!(
-                result,
-                Err(Error::KeyNotFound | Error::Signature | Error::KeysUnavailable)
-            )
+    /// The keys of each issuer as they stand.
+    pub(crate) fn snapshots(&self) -> Vec<Option<Arc<Snapshot>>> {
+        let at_hand = |keys: &Keys| match keys {
+            Keys::Remote(source) => source.at_hand(),
+            Keys::Fixed(_) => None,
+        };
+        self.keys.iter().map(at_hand).collect()
     }
+
+    /// Gets newer keys for tokens that those in `used` did not fit, from their own issuers alone;
+    /// what has to be waited for, and `None` when there are no newer ones to be had.
+    pub(crate) fn refreshed_for<'t>(
+        &self,
+        tokens: impl Iterator<Item = &'t str>,
+        used: &[Option<Arc<Snapshot>>],
+    ) -> Option<Vec<Flight>> {
+        let mut asked = vec![false; self.keys.len()];
+        for token in tokens {
+            let parsed = self.policy.parse(token);
+            if let Ok(issuer) = parsed.and_then(|parsed| self.policy.issuer_of(&parsed))
+                && let Some(asked) = asked.get_mut(issuer)
+            {
+                *asked = true;
+            }
+        }
+        let mut flights = None::<Vec<Flight>>;
+        for ((keys, used), is_asked) in self.keys.iter().zip(used).zip(asked) {
+            let (Keys::Remote(source), Some(used), true) = (keys, used, is_asked) else {
+                continue;
+            };
+            match source.after_miss(used) {
+                AfterMiss::Retry => drop(flights.get_or_insert_default()),
+                AfterMiss::Wait(flight) => flights.get_or_insert_default().push(flight),
+                AfterMiss::GiveUp => {}
+            }
+        }
+        flights
+    }
+}
+
+/// Whether the issuer may have changed its keys since they were fetched.
+pub(crate) fn may_be_rotation<T>(result: &Result<T, Error>) -> bool {
+    matches!(result, Err(Error::KeyNotFound | Error::Signature))
 }

@@ -1,8 +1,9 @@
 //! Several issuers: each has its own keys, and none vouches for another.
 
 use serde_json::json;
-use tollgate_verify::Verifier;
+use tollgate_verify::client::KeySource;
 use tollgate_verify::jose::{Algorithm, SigningKey};
+use tollgate_verify::{BuildError, Verifier};
 
 use crate::provider::{AUDIENCE, ISSUER, KEY, NOW, good, jwk_set, sign_with, with};
 
@@ -90,4 +91,23 @@ fn two_readings_of_the_issuer_are_refused_whoever_signs() {
         &format!("{}{}", "[".repeat(5_000), "]".repeat(5_000)),
         Err("malformed"),
     );
+}
+
+#[test]
+fn a_source_vouches_for_its_own_issuer_alone() {
+    let own = || KeySource::discovery(ISSUER).build();
+    let build = |first: &KeySource, second: &KeySource| {
+        let builder = Verifier::builder().issuer(ISSUER).audience(AUDIENCE);
+        let built = builder.key_source(first).or_issuer_with(OTHER, second);
+        built.build().map(|_| ())
+    };
+    let others = KeySource::metadata_url(OTHER, "https://other.example/metadata").build();
+    let unnamed = KeySource::jwks_url("https://keys.example/jwks").build();
+    let mixed_up = Err(BuildError::OtherIssuer);
+    assert_eq!(build(&own(), &others), Ok(()));
+    assert_eq!(build(&unnamed, &unnamed), Ok(()));
+    assert_eq!(build(&own(), &own()), mixed_up);
+    assert_eq!(build(&others, &own()), mixed_up);
+    let slash = KeySource::discovery("https://other.example/").build();
+    assert_eq!(build(&own(), &slash), mixed_up);
 }

@@ -2,8 +2,11 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use serde_json::json;
 use tollgate_verify::client::{
     DefaultHttpClient, FetchError, FetchResponse, HttpClient as _, HttpSettings, KeySource,
 };
@@ -16,6 +19,11 @@ use crate::provider::{AUDIENCE, jwk_set};
 fn serve(answers: Vec<Vec<u8>>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
+    serve_on(listener, answers);
+    format!("http://{address}")
+}
+
+fn serve_on(listener: TcpListener, answers: Vec<Vec<u8>>) {
     std::thread::spawn(move || {
         for answer in answers {
             let (mut stream, _) = listener.accept().unwrap();
@@ -27,7 +35,6 @@ fn serve(answers: Vec<Vec<u8>>) -> String {
             let _ = stream.write_all(&answer);
         }
     });
-    format!("http://{address}")
 }
 
 fn http(head: &str, body: &[u8]) -> Vec<u8> {
@@ -46,7 +53,7 @@ fn get(url: &str, bytes_max: usize) -> Result<FetchResponse, FetchError> {
 fn answers_are_read_within_bounds() {
     let url = serve(vec![
         http(
-            "200 OK\r\nCache-Control: max-age=60\r\nAge: 3\r\nContent-Type: a/b",
+            "200 OK\r\nCache-Control: max-age=60\r\nAge: 3\r\nContent-Type: a/b\r\nCache-Control: no-store",
             b"12345",
         ),
         http("200 OK", b"123456"),
@@ -58,7 +65,7 @@ fn answers_are_read_within_bounds() {
     ]);
     let good = get(&url, 5).unwrap();
     assert_eq!((good.status, good.body.as_slice()), (200, &b"12345"[..]));
-    assert_eq!(good.cache_control.as_deref(), Some("max-age=60"));
+    assert_eq!(good.cache_control.as_deref(), Some("max-age=60, no-store"));
     assert_eq!(
         (good.age_seconds, good.content_type.as_deref()),
         (Some(3), Some("a/b"))
@@ -106,4 +113,68 @@ fn the_whole_way_over_loopback() {
     assert_eq!(blocking.warm_up().unwrap_err().code(), "keys_unavailable");
     assert_eq!(blocking.warm_up(), Ok(()));
     assert_eq!(source.stats().fetches, 2);
+}
+
+#[test]
+fn the_steps_of_the_builder_reach_the_provider() {
+    let (_, key) = SigningKey::generate(Algorithm::EdDSA).unwrap();
+    let keys = serde_json::to_vec(&jwk_set(&[&key])).unwrap();
+    let issuer = serve(vec![http("200 OK", &keys)]);
+    let builder = |issuer: &str| Verifier::builder().issuer(issuer).audience(AUDIENCE);
+    let verifier = builder("https://as.example").jwks_url(&format!("{issuer}/jwks"));
+    assert_eq!(verifier.build().unwrap().blocking().warm_up(), Ok(()));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let issuer = format!("http://{}", listener.local_addr().unwrap());
+    let metadata = json!({"issuer": issuer, "jwks_uri": format!("{issuer}/jwks")}).to_string();
+    serve_on(
+        listener,
+        vec![http("200 OK", metadata.as_bytes()), http("200 OK", &keys)],
+    );
+    let verifier = builder(&issuer).discovery().build().unwrap();
+    assert_eq!(verifier.blocking().warm_up(), Ok(()));
+}
+
+/// Answers every request on every connection, and counts the connections.
+fn keep_alive() -> (String, Arc<AtomicU64>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let connections = Arc::<AtomicU64>::default();
+    let counter = Arc::clone(&connections);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            counter.fetch_add(1, Ordering::SeqCst);
+            std::thread::spawn(move || {
+                let (mut head, mut byte) = (Vec::new(), [0]);
+                while stream.read(&mut byte).unwrap_or(0) == 1 {
+                    head.push(byte[0]);
+                    if head.ends_with(b"\r\n\r\n") {
+                        head.clear();
+                        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+                    }
+                }
+            });
+        }
+    });
+    (url, connections)
+}
+
+#[test]
+fn connections_are_kept_and_given_up_as_set() {
+    let check = |change: fn(&mut HttpSettings), expected: u64| {
+        let (url, connections) = keep_alive();
+        let mut settings = HttpSettings {
+            idle_timeout: Duration::from_secs(3600),
+            ..HttpSettings::default()
+        };
+        change(&mut settings);
+        let client = DefaultHttpClient::new(settings).unwrap();
+        for _ in 0..2 {
+            let request = FetchRequest::new(&url, 100, Duration::from_secs(60));
+            assert_eq!(client.fetch(&request).unwrap().body, b"ok");
+        }
+        assert_eq!(connections.load(Ordering::SeqCst), expected);
+    };
+    check(|_| {}, 1);
+    check(|settings| settings.idle_connections_max = 0, 2);
+    check(|settings| settings.idle_timeout = Duration::ZERO, 2);
 }

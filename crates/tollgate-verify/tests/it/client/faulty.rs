@@ -298,7 +298,10 @@ fn good_keys_outlive_every_fault() {
         scene.fail(Fault::None);
         scene.clock.advance(Duration::from_secs(60));
         assert_eq!(scene.outcome(), "ok", "{fault:?}");
-        assert_eq!(scene.source.stats().refreshes, round + 1, "{fault:?}");
+        // In the background, because the old keys serve.
+        while scene.source.stats().refreshes == round {
+            std::thread::yield_now();
+        }
     }
     // Nobody is sent anywhere else.
     assert_eq!(scene.provider.requests(ELSEWHERE), 0);

@@ -8,4 +8,5 @@ mod faulty;
 mod introspection;
 mod proxy;
 mod refresh;
+mod settings;
 mod sharing;

@@ -194,7 +194,7 @@ fn a_certificate_counts_for_its_name_by_its_root_alone() {
 }
 
 #[test]
-fn the_proxy_itself_is_held_to_the_address_policy() {
+fn the_proxy_and_what_it_is_told_are_held_to_the_address_policy() {
     let with_proxy = |proxy: &str, addresses| HttpSettings {
         proxy: Some(proxy.to_owned()),
         addresses,
@@ -208,6 +208,18 @@ fn the_proxy_itself_is_held_to_the_address_policy() {
     let settings = with_proxy("http://169.254.169.254:80", AddressPolicy::PublicAndPrivate);
     let refused = fetch(settings, "https://as.example/jwks");
     assert_eq!(refused, Err(FetchError::AddressRefused));
+    // What the proxy is not told it does not connect to.
+    let scene = Scene::start();
+    for inside in [
+        "https://10.0.0.1/",
+        "https://169.254.169.254/",
+        "https://[fd00::1]/",
+        "https://0xa.1/",
+    ] {
+        let refused = fetch(scene.settings(), inside);
+        assert_eq!(refused, Err(FetchError::AddressRefused), "{inside}");
+    }
+    assert!(scene.tunnels().is_empty());
     let unusable = DefaultHttpClient::new(with_proxy("no proxy", AddressPolicy::Public));
     assert_eq!(unusable.err(), Some(FetchError::Invalid("proxy URL")));
 }

@@ -1,18 +1,21 @@
 //! When the provider is asked, and when it is left alone.
 
+use std::future::Future as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tollgate_verify::client::{FetchError, FetchResponse};
+use tollgate_verify::Verifier;
+use tollgate_verify::client::{FetchError, FetchResponse, HttpClient, KeySource};
 use tollgate_verify::jose::{Algorithm, SigningKey};
 
 use super::fake::{
     Answer, Fake, JWKS, METADATA, Scene, keys_answer, ok, raw, scene, scene_with, settings, status,
     with_cache_control,
 };
-use crate::provider::{KEY, good, sign_with, token};
+use crate::provider::{AUDIENCE, ISSUER, KEY, good, sign_with, token};
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -378,5 +381,85 @@ fn clearing_forgets() {
     assert_eq!(scene.outcome(&token(&good())), "ok");
     scene.verifier.clear();
     assert_eq!(scene.outcome(&token(&good())), "ok");
-    assert_eq!(scene.fake.requests(JWKS), 2);
+    // Where they are as well: they may have moved.
+    assert_eq!(
+        (scene.fake.requests(METADATA), scene.fake.requests(JWKS)),
+        (2, 2)
+    );
+}
+
+#[test]
+fn keys_that_were_on_their_way_when_all_was_forgotten_are_not_kept() {
+    let scene = scene();
+    let (_, new) = SigningKey::generate(Algorithm::ES256).unwrap();
+    let (old_keys, new_keys) = (keys_answer(&[&KEY]), keys_answer(&[&new]));
+    let (verifier, is_first) = (scene.verifier.clone(), AtomicBool::new(true));
+    // The provider withdraws the key, and the operator clears, after the answer was written.
+    scene.fake.handle(JWKS, move |_| {
+        if is_first.swap(false, Ordering::SeqCst) {
+            verifier.clear();
+            return old_keys.clone();
+        }
+        new_keys.clone()
+    });
+    assert_eq!(scene.outcome(&signed_by(&new)), "ok");
+    assert_eq!(scene.outcome(&token(&good())), "key_not_found");
+    // Once before it was cleared, once after, and once for the key that is unknown now.
+    assert_eq!(
+        (scene.fake.requests(METADATA), scene.fake.requests(JWKS)),
+        (2, 3)
+    );
+}
+
+#[test]
+fn nobody_waits_for_a_provider_that_is_down_while_old_keys_serve() {
+    let scene = scene();
+    assert_eq!(scene.outcome(&token(&good())), "ok");
+    scene.fake.answer(JWKS, Err(FetchError::TimedOut));
+    scene.clock.advance(seconds(15 * 60));
+    assert_eq!(scene.outcome(&token(&good())), "ok");
+    // The next attempt hangs: whoever waited for it would wait here for ever.
+    scene.clock.advance(seconds(10));
+    scene.fake.close();
+    let token = token(&good());
+    for _ in 0..3 {
+        let verifying = std::pin::pin!(scene.verifier.verify(&token));
+        let polled = verifying.poll(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(polled, Poll::Ready(Ok(_))));
+    }
+    scene.fake.answer(JWKS, keys_answer(&[&KEY]));
+    scene.fake.open();
+    scene.verifier.blocking().warm_up().unwrap();
+    assert_eq!(scene.source.stats().last_failure, None);
+}
+
+#[test]
+fn all_issuers_are_asked_at_once_at_the_start() {
+    let fake = Fake::with_keys(&[&KEY]);
+    let sources = [JWKS, "https://other.example/jwks"].map(|url| {
+        fake.answer(url, keys_answer(&[&KEY]));
+        let http = Arc::clone(&fake) as Arc<dyn HttpClient>;
+        KeySource::jwks_url(url).http(http).build()
+    });
+    let verifier = Verifier::builder()
+        .issuer(ISSUER)
+        .audience(AUDIENCE)
+        .key_source(&sources[0])
+        .or_issuer_with("https://other.example", &sources[1])
+        .build()
+        .unwrap();
+    fake.close();
+    let mut warming = std::pin::pin!(verifier.warm_up());
+    let polled = warming
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()));
+    assert!(polled.is_pending());
+    // Whoever asked one after the other would not ask the second before the first has answered.
+    let since = Instant::now();
+    while sources.iter().any(|source| source.stats().fetches == 0) {
+        assert!(since.elapsed() < seconds(60), "the second was never asked");
+        std::thread::yield_now();
+    }
+    fake.open();
+    verifier.blocking().warm_up().unwrap();
 }

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tollgate_verify::client::{FetchError, FetchRequest, FetchResponse, HttpClient, KeySource};
+use tollgate_verify::client::{
+    Clock, FetchError, FetchRequest, FetchResponse, HttpClient, KeySource,
+};
+use tollgate_verify::jose::{Algorithm, SigningKey};
+use tollgate_verify::{Error, Verifier};
 
-use super::fake::{HandClock, JWKS, METADATA, scene, verifier};
-use crate::provider::{ISSUER, NOW, good, token, with};
+use super::fake::{HandClock, JWKS, METADATA, keys_answer, scene, verifier};
+use crate::provider::{AUDIENCE, ISSUER, KEY, NOW, good, sign_with, token, with};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sixty_four_cold_tasks_cost_one_request_each_kind() {
@@ -92,6 +96,50 @@ async fn batches_wait_for_keys_and_keep_their_order() {
     );
     assert_eq!(scene.fake.requests(JWKS), 2);
     assert!(scene.verifier.verify_many(&[]).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_batch_finds_rotated_keys_of_the_issuers_concerned() {
+    const OTHER: &str = "https://other.example/jwks";
+    let (_, new) = SigningKey::generate(Algorithm::ES256).unwrap();
+    let (_, foreign) = SigningKey::generate(Algorithm::ES256).unwrap();
+    let signed = |key: &SigningKey| sign_with(key, "at+jwt", good().to_string().as_bytes());
+    let forged = signed(&foreign.with_kid(KEY.kid()));
+    let (old, new_token) = (signed(&KEY), signed(&new));
+    let mut batch = vec![old.as_str(), &new_token, "bad", &forged];
+    // Enough of them for more than one thread.
+    batch.extend(std::iter::repeat_n(new_token.as_str(), 60));
+    for is_blocking in [true, false] {
+        let scene = scene();
+        scene.fake.answer(OTHER, keys_answer(&[&KEY]));
+        let http = Arc::clone(&scene.fake) as Arc<dyn HttpClient>;
+        let other = KeySource::jwks_url(OTHER).http(http).build();
+        let verifier = Verifier::builder()
+            .issuer(ISSUER)
+            .audience(AUDIENCE)
+            .key_source(&scene.source)
+            .or_issuer_with("https://other.example", &other)
+            .clock(Arc::clone(&scene.clock) as Arc<dyn Clock>)
+            .build()
+            .unwrap();
+        verifier.warm_up().await.unwrap();
+        scene.fake.answer(JWKS, keys_answer(&[&KEY, &new]));
+        for _ in 0..2 {
+            let results = match is_blocking {
+                true => verifier.blocking().verify_many(&batch),
+                false => verifier.verify_many(&batch).await,
+            };
+            let codes: Vec<&str> = results
+                .iter()
+                .map(|result| result.as_ref().map_or_else(Error::code, |_| "ok"))
+                .collect();
+            assert_eq!(codes[..4], ["ok", "ok", "malformed", "signature"]);
+            assert!(codes[4..].iter().all(|code| *code == "ok"));
+            // Once for all of them, and not again within the cool-down.
+            let requests = (scene.fake.requests(JWKS), scene.fake.requests(OTHER));
+            assert_eq!(requests, (2, 1), "{is_blocking}");
+        }
+    }
 }
 
 #[test]
