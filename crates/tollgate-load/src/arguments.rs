@@ -2,7 +2,7 @@
 
 use crate::engine::Plan;
 use crate::error::LoadError;
-use crate::report::{Regression, Report};
+use crate::report::Report;
 use crate::request::basic;
 use crate::scenario::{Name, Target};
 use clap::Parser;
@@ -66,10 +66,12 @@ pub(crate) struct Arguments {
     /// Print the report as one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
-    /// An earlier report (`--json`); being slower than it is a failure.
+    /// An earlier report (`--json`) of the same scenario, connections and rate; being slower than it
+    /// is a failure: fewer requests a second or, with `--rate`, a higher 99th percentile of latency
+    /// too.
     #[arg(long)]
     pub(crate) baseline: Option<PathBuf>,
-    /// How much slower than the baseline is still good: 0.1 is a tenth.
+    /// How much slower than the baseline is still good, from 0 to below 1: 0.1 is a tenth.
     #[arg(long, default_value_t = 0.1)]
     pub(crate) tolerance: f64,
 }
@@ -117,19 +119,24 @@ impl Arguments {
             rate: self.rate,
             pid: self.pid,
             spin: self.spin,
+            label: "measuring",
         })
     }
 
-    /// How far `report` falls behind the baseline, if there is one and it does.
+    /// The baseline, if there is one.
     ///
     /// # Errors
-    /// When the baseline cannot be read or is of another scenario.
-    pub(crate) fn compare(&self, report: &Report) -> Result<Option<Regression>, LoadError> {
+    /// When it cannot be read or is of another kind of run, or the tolerance makes no sense.
+    pub(crate) fn baseline(&self) -> Result<Option<Report>, LoadError> {
+        if !(0.0..1.0).contains(&self.tolerance) {
+            return Err(LoadError::Usage("--tolerance: 0 to below 1".to_owned()));
+        }
         let Some(file) = &self.baseline else {
             return Ok(None);
         };
         let baseline: Report = serde_json::from_str(&std::fs::read_to_string(file)?)?;
-        report.compare(&baseline, self.tolerance)
+        baseline.expect_run_of(self)?;
+        Ok(Some(baseline))
     }
 
     fn secret(&self) -> Result<String, LoadError> {
@@ -173,6 +180,20 @@ mod tests {
         check("http://127.0.0.1:80/path", false);
         check("127.0.0.1:80", false);
         check("http://", false);
+    }
+
+    #[test]
+    fn tolerances_that_nothing_fails_are_refused() {
+        let check = |value: &str, good: bool| {
+            let words = ["tollgate-load", "health", "--tolerance", value];
+            let arguments = Arguments::parse_from(words);
+            assert_eq!(arguments.baseline().is_ok(), good, "{value}");
+        };
+        check("0", true);
+        check("0.99", true);
+        for bad in ["1", "nan", "inf", "5"] {
+            check(bad, false);
+        }
     }
 
     #[test]

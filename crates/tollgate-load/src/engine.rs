@@ -4,6 +4,7 @@ use crate::connection::{Asked, Connection, Progress};
 use crate::cpu;
 use crate::error::LoadError;
 use crate::pace::{Due, Pace};
+use crate::progress::Told;
 use crate::response::Response;
 use crate::scenario::{Probe, Scenario, Target};
 use hdrhistogram::Histogram;
@@ -32,6 +33,8 @@ pub(crate) struct Plan {
     pub(crate) pid: Option<u32>,
     /// Whether to poll for answers without ever going to sleep.
     pub(crate) spin: bool,
+    /// What is done, for people who wait.
+    pub(crate) label: &'static str,
 }
 
 /// What a run found.
@@ -79,6 +82,8 @@ struct Engine<'a> {
     begin: Option<Mark>,
     end: Option<Mark>,
     right: u64,
+    /// Right answers of the whole run.
+    answered: u64,
     wrong: BTreeMap<String, u64>,
     example: Option<String>,
     latency: Histogram<u64>,
@@ -109,6 +114,7 @@ pub(crate) fn probe(target: &Target, probes: &[Probe]) -> Result<u64, LoadError>
         rate: None,
         pid: None,
         spin: false,
+        label: "asking afterwards",
     };
     let outcome = run(&plan, &mut Probing { probes, next: 0 })?;
     Ok(outcome.wrong.values().sum())
@@ -154,6 +160,7 @@ impl<'a> Engine<'a> {
             begin: None,
             end: None,
             right: 0,
+            answered: 0,
             wrong: BTreeMap::new(),
             example: None,
             latency,
@@ -166,6 +173,7 @@ impl<'a> Engine<'a> {
         let start = Instant::now();
         let mut progress = start;
         let mut turned = start;
+        let mut shown = Told::new(self.plan.label, start);
         loop {
             let now = Instant::now();
             if events.is_empty() && self.begin.is_some() && self.end.is_none() {
@@ -173,6 +181,7 @@ impl<'a> Engine<'a> {
             }
             turned = now;
             self.mark(start, now);
+            shown.show(now, || self.so_far(now.duration_since(start)));
             self.start_due(now)?;
             if self.end.is_some() && self.under_way == 0 {
                 return Ok(());
@@ -191,6 +200,12 @@ impl<'a> Engine<'a> {
                 self.advance(event.token().0)?;
             }
         }
+    }
+
+    fn so_far(&self, run: Duration) -> String {
+        let wrong: u64 = self.wrong.values().sum();
+        let (run, right) = (run.as_secs(), self.answered);
+        format!("{run} s, {right} right answers, {wrong} wrong")
     }
 
     /// Begins and ends the measured time.
@@ -287,12 +302,13 @@ impl<'a> Engine<'a> {
     fn count(&mut self, verdict: Result<(), (String, String)>, since: Instant, now: Instant) {
         match verdict {
             Ok(()) if self.begin.is_some() && self.end.is_none() => {
+                self.answered += 1;
                 self.right += 1;
                 let nanoseconds = now.duration_since(since).as_nanos();
                 self.latency
                     .saturating_record(u64::try_from(nanoseconds).unwrap_or(u64::MAX));
             }
-            Ok(()) => {}
+            Ok(()) => self.answered += 1,
             Err((reason, example)) => {
                 *self.wrong.entry(reason).or_default() += 1;
                 self.example.get_or_insert(example);

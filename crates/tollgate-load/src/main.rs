@@ -17,6 +17,7 @@ mod cpu;
 mod engine;
 mod error;
 mod pace;
+mod progress;
 mod report;
 mod request;
 mod response;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<Verdict, LoadError> {
     let target = arguments.target()?;
     let plan = arguments.plan(target.address)?;
+    let baseline = arguments.baseline()?;
     let mut scenario = scenario::build(arguments, &target)?;
     eprintln!(
         "{}: {} connections to {}",
@@ -71,7 +73,8 @@ fn run(arguments: &Arguments) -> Result<Verdict, LoadError> {
         eprintln!("tollgate-load: wrong answers: {}", report.complaints());
         return Ok(Verdict::Wrong);
     }
-    match arguments.compare(&report)? {
+    let slower = baseline.and_then(|baseline| report.compare(&baseline, arguments.tolerance));
+    match slower {
         None => Ok(Verdict::Good),
         Some(regression) => {
             eprintln!("tollgate-load: {regression}");

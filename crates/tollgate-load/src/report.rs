@@ -44,9 +44,11 @@ struct Latency {
 
 /// How far a run falls behind its baseline.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Regression {
-    now: f64,
-    before: f64,
+pub(crate) enum Regression {
+    /// Fewer requests a second.
+    Throughput { now: f64, before: f64 },
+    /// A higher 99th percentile, in microseconds.
+    Latency { now: f64, before: f64 },
 }
 
 impl Report {
@@ -114,23 +116,36 @@ impl Report {
         list.join("; ")
     }
 
-    /// Whether this run is slower than `baseline` by more than `tolerance`.
+    /// Refuses a baseline that `arguments` ask for another kind of run than.
     ///
     /// # Errors
-    /// When the two are not comparable.
-    pub(crate) fn compare(
-        &self,
-        baseline: &Self,
-        tolerance: f64,
-    ) -> Result<Option<Regression>, LoadError> {
-        if self.scenario != baseline.scenario || self.connections != baseline.connections {
-            let other = format!("{} on {}", baseline.scenario, baseline.connections);
-            return Err(LoadError::Usage(format!(
-                "the baseline is of {other} connections"
-            )));
+    /// When scenario, connections or rate differ.
+    pub(crate) fn expect_run_of(&self, arguments: &Arguments) -> Result<(), LoadError> {
+        let own = (&*self.scenario, self.connections, self.rate);
+        let asked = arguments.scenario.to_string();
+        if own == (&*asked, arguments.connections, arguments.rate) {
+            return Ok(());
         }
-        let (now, before) = (self.per_second, baseline.per_second);
-        Ok((now < before * (1.0 - tolerance)).then_some(Regression { now, before }))
+        let rate = match self.rate {
+            Some(rate) => format!("at {rate} requests/s"),
+            None => "without a rate".to_owned(),
+        };
+        Err(LoadError::Usage(format!(
+            "the baseline is of {} on {} connections {rate}",
+            self.scenario, self.connections
+        )))
+    }
+
+    /// Whether this run is slower than `baseline` by more than `tolerance`.
+    pub(crate) fn compare(&self, baseline: &Self, tolerance: f64) -> Option<Regression> {
+        let [now, before] = [self, baseline].map(|report| report.per_second);
+        if now < before * (1.0 - tolerance) {
+            return Some(Regression::Throughput { now, before });
+        }
+        // On a schedule as many are answered as were asked for, however long each takes.
+        self.rate?;
+        let [now, before] = [self, baseline].map(|report| report.latency_us.p99);
+        (now > before * (1.0 + tolerance)).then_some(Regression::Latency { now, before })
     }
 }
 
@@ -163,11 +178,13 @@ impl fmt::Display for Report {
 
 impl fmt::Display for Regression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (now, before) = (self.now, self.before);
-        write!(
-            f,
-            "slower than the baseline: {now:.0} requests/s, not {before:.0}"
-        )
+        f.write_str("slower than the baseline: ")?;
+        match self {
+            Self::Throughput { now, before } => write!(f, "{now:.0} requests/s, not {before:.0}"),
+            Self::Latency { now, before } => {
+                write!(f, "99 % within {now:.0} µs, not {before:.0}")
+            }
+        }
     }
 }
 
@@ -179,6 +196,7 @@ fn to_f64(count: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Parser as _;
 
     fn report(scenario: &str, per_second: f64) -> Report {
         let latency = Latency {
@@ -209,17 +227,51 @@ mod tests {
     fn only_a_real_fall_is_a_regression() {
         let check = |now: f64, slower: bool| {
             let found = report("health", now).compare(&report("health", 1000.0), 0.1);
-            assert_eq!(found.expect("comparable").is_some(), slower, "{now}");
+            assert_eq!(found.is_some(), slower, "{now}");
         };
         check(1100.0, false);
         check(1000.0, false);
         check(901.0, false);
         check(899.0, true);
-        assert!(
-            report("revoke", 1.0)
-                .compare(&report("health", 1.0), 0.1)
-                .is_err()
+    }
+
+    #[test]
+    fn on_a_schedule_latency_counts() {
+        let run = |rate: Option<f64>, p99: f64| {
+            let mut report = report("health", 1000.0);
+            report.rate = rate;
+            report.latency_us.p99 = p99;
+            report
+        };
+        let check = |rate: Option<f64>, p99: f64, slower: bool| {
+            let found = run(rate, p99).compare(&run(rate, 100.0), 0.1);
+            assert_eq!(found.is_some(), slower, "{rate:?} {p99}");
+        };
+        check(Some(1000.0), 90.0, false);
+        check(Some(1000.0), 109.0, false);
+        check(Some(1000.0), 111.0, true);
+        // Without one, latency follows from the number of connections.
+        check(None, 111.0, false);
+        let slower = run(Some(1000.0), 5000.0).compare(&run(Some(1000.0), 1000.0), 0.1);
+        let said = slower.map(|slower| slower.to_string());
+        assert_eq!(
+            said.as_deref(),
+            Some("slower than the baseline: 99 % within 5000 µs, not 1000")
         );
+    }
+
+    #[test]
+    fn a_baseline_is_of_the_same_kind_of_run() {
+        let check = |words: &[&str], good: bool| {
+            let words = [&["tollgate-load"], words].concat();
+            let arguments = Arguments::parse_from(&words);
+            let found = report("health", 1.0).expect_run_of(&arguments);
+            assert_eq!(found.is_ok(), good, "{words:?}");
+        };
+        check(&["health"], true);
+        check(&["revoke"], false);
+        check(&["health", "--connections", "63"], false);
+        check(&["health", "--rate", "100"], false);
     }
 
     #[test]

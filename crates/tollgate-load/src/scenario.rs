@@ -152,6 +152,7 @@ fn collect(
         rate: None,
         pid: None,
         spin: false,
+        label: "issuing tokens",
     };
     let mut issue = Issue::collecting(target, kind, arguments, count);
     let outcome = engine::run(&plan, &mut issue)?;

@@ -135,6 +135,11 @@ fn a_slower_run_than_the_baseline_fails() {
             .code()
     };
     assert_eq!(against(text.clone()), Some(0));
+    // Found out before anything is asked.
+    assert_eq!(
+        against(text.replace("\"rate\":null", "\"rate\":100.0")),
+        Some(2)
+    );
     let field = "\"per_second\":";
     assert_eq!(
         against(text.replace(field, "\"per_second\":1e12,\"was\":")),
