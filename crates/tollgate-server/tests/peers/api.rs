@@ -6,9 +6,10 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
 /// Headers that the API hands back, one a line.
-const SHOWN: [&str; 4] = [
+const SHOWN: [&str; 5] = [
     "authorization",
     "x-auth-client-id",
+    "x-auth-expires-at",
     "x-auth-scope",
     "x-auth-subject",
 ];

@@ -25,6 +25,9 @@ scope = "orders:write"
 audience = "https://api.example.com"
 "#;
 
+/// What a caller would have the API believe of its token.
+const EXPIRES_NEVER: &str = "99999999999";
+
 /// A running nginx.
 struct Nginx {
     child: Child,
@@ -186,17 +189,46 @@ fn only_the_right_token_reaches_the_api() {
         ("X-Original-Method", "GET"),
     ];
     check("DELETE", "/orders/7", &pretending, 403, "");
-    let body = check(
+    check(
         "GET",
         "/orders/7?page=1",
-        &[("Authorization", &read), ("X-Auth-Subject", "root")],
+        &[("Authorization", &read)],
         200,
         "",
     );
+}
+
+#[test]
+fn the_api_believes_tollgate_alone() {
+    let Some((server, nginx)) = start() else {
+        return;
+    };
+    let reader = client(&server, "reader");
+    let read = bearer(&server.token(&reader, "orders:read"));
+    let pretending = [
+        ("Authorization", read.as_str()),
+        ("X-Auth-Client-Id", "root"),
+        ("X-Auth-Subject", "root"),
+        ("X-Auth-Scope", "all"),
+        ("X-Auth-Expires-At", EXPIRES_NEVER),
+    ];
+    let (status, _, body) = nginx.ask("GET", "/orders/7", &pretending);
+    assert_eq!(status, 200, "{body}");
+    let (others, expires_at): (Vec<&str>, Vec<&str>) = body
+        .lines()
+        .partition(|line| !line.starts_with("x-auth-expires-at: "));
     assert_eq!(
-        body,
-        "x-auth-client-id: reader\nx-auth-scope: orders:read\nx-auth-subject: reader"
+        others,
+        [
+            "x-auth-client-id: reader",
+            "x-auth-scope: orders:read",
+            "x-auth-subject: reader"
+        ]
     );
+    let [expires_at] = expires_at[..] else {
+        panic!("not once: {body}");
+    };
+    assert!(!expires_at.contains(EXPIRES_NEVER), "{body}");
 }
 
 #[test]
