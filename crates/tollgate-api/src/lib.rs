@@ -25,6 +25,7 @@ mod well_known;
 pub use clock::Clock;
 pub use entropy::SystemEntropy;
 pub use limits::{FAILURES, Limits, RuleStatistics};
+pub use oauth::validate::{InvalidPathTemplate, PathTemplate};
 pub use router::route_templates;
 pub use state::{
     Api, ApiConfig, ApiParts, ConfigError, FailureLimit, RouteDemand, RuleConfig, RuleKey,

@@ -6,7 +6,7 @@ use tollgate_limit::{PolicyName, Quota};
 use tollgate_protocol::{Resource, Scope};
 use tollgate_web::{OverloadLimits, TrustedProxies};
 
-use crate::router::Route;
+use crate::{oauth::validate::PathTemplate, router::Route};
 
 /// The settings of the public API.
 #[derive(Clone, Debug)]
@@ -105,9 +105,8 @@ impl RuleKey {
 pub struct RouteDemand {
     /// The method, or none for any.
     pub method: Option<String>,
-    /// The path: literal segments, `{name}` for any one segment, `{*name}` at the end for the rest,
-    /// which may be empty.
-    pub path: String,
+    /// The paths.
+    pub path: PathTemplate,
     /// The scope that the token must have.
     pub scope: Option<Scope>,
     /// The resource that the token must name.
@@ -133,14 +132,6 @@ pub enum ConfigError {
         route: String,
         /// Where it could count.
         allowed: String,
-    },
-    /// A path template is malformed.
-    #[error("routes: path '{path}': {reason}")]
-    Path {
-        /// The template.
-        path: String,
-        /// What is wrong with it.
-        reason: &'static str,
     },
     /// A rule's name cannot stand in a header.
     #[error(transparent)]

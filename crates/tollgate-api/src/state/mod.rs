@@ -70,7 +70,7 @@ impl<S: Store> Api<S> {
         Ok(Self {
             overload: Overload::new(config.overload, &parts.registry)?,
             cors: Cors::new(&config.cors_origins)?,
-            targets: Targets::new(&config.routes)?,
+            targets: Targets::new(&config.routes),
             issuer_path: path(&parts.issuer.settings().issuer),
             metadata: well_known::metadata::document(parts.issuer.settings()),
             openapi: crate::openapi::document(parts.issuer.settings()),

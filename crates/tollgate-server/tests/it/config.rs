@@ -72,6 +72,8 @@ server = 1 | 1 | server | a section, not 1 | listen
 [keys] ↵ master_key = "abc" | 2 | keys.master_key | does not belong | TOLLGATE_KEYS__MASTER_KEY
 [cors] ↵ origins = ["*"] | 2 | cors.origins | every site | https://app.example.com
 [cors] ↵ origins = ["https://a.example/"] | 2 | cors.origins | no origin | origins
+[cors] ↵ origins = ["https://*.example.com"] | 2 | cors.origins | no origin | origins
+[cors] ↵ origins = ["https://A.example"] | 2 | cors.origins | no origin | origins
 [log] ↵ level = "loud" | 2 | log.level | "loud" is no level | debug
 [log] ↵ format = "xml" | 2 | log.format | unknown | "json"
 [telemetry] ↵ otlp_endpoint = "ftp://x" | 2 | telemetry.otlp_endpoint | no http | https URL
@@ -232,6 +234,27 @@ fn broken_tables_are_refused_where_they_stand() {
         "routes[0].path",
         "no path template",
         "/orders/{id}",
+    );
+    c(
+        &route.replace("/a", "/a//b"),
+        1,
+        "routes[0].path",
+        "an empty segment",
+        "/orders/{id}",
+    );
+    c(
+        &route.replace("/a", "/a%20b"),
+        1,
+        "routes[0].path",
+        "no path can have",
+        "as they are decoded",
+    );
+    c(
+        &[route.replace("/a", "/{a}"), route.replace("/a", "/{b}/")].concat(),
+        4,
+        "routes[1].path",
+        "another route",
+        "one route",
     );
     c(
         &route.replace("GET", "get"),

@@ -138,12 +138,12 @@ mod tests {
     ) -> Option<usize> {
         let route = RouteDemand {
             method: Some("GET".to_owned()),
-            path: "/orders/{id}".to_owned(),
+            path: "/orders/{id}".parse().unwrap(),
             scope: Some("orders:read".parse().unwrap()),
             audience: None,
         };
         let gateway = Gateway {
-            targets: &Targets::new(&[route]).unwrap(),
+            targets: &Targets::new(&[route]),
             trusted: &TrustedProxies::new(vec!["192.0.2.0/28".parse().unwrap()]),
             peer: peer.parse().unwrap(),
         };

@@ -3,6 +3,7 @@
 
 mod demand;
 mod target;
+mod template;
 
 use http::{HeaderName, HeaderValue, Response, StatusCode, header::AUTHORIZATION};
 use serde::Serialize;
@@ -15,6 +16,7 @@ use tollgate_store::{Store, TokenRecord, TokenUse};
 use tollgate_web::ResponseBody;
 
 pub(crate) use target::Targets;
+pub use template::{InvalidPathTemplate, PathTemplate};
 
 use self::demand::{Demand, Unmet};
 use super::{claims::one_or_many, ott_redeem};

@@ -5,10 +5,7 @@ use std::borrow::Cow;
 use http::HeaderMap;
 use tollgate_protocol::{ErrorCode, form::decode_component};
 
-use crate::{
-    refusal::Refusal,
-    state::{ConfigError, RouteDemand},
-};
+use crate::{refusal::Refusal, state::RouteDemand};
 
 /// The most segments that a target's path may have.
 const SEGMENTS_MAX: usize = 64;
@@ -19,13 +16,7 @@ const NAMED_BY: [(&str, &str); 2] = [
 ];
 
 /// What `[[routes]]` demands, in order: the first that fits counts.
-pub(crate) struct Targets(Vec<(Vec<Segment>, RouteDemand)>);
-
-enum Segment {
-    Literal(String),
-    Any,
-    Rest,
-}
+pub(crate) struct Targets(Vec<RouteDemand>);
 
 /// The method and the path that the gateway was asked for.
 pub(super) struct Target {
@@ -34,9 +25,8 @@ pub(super) struct Target {
 }
 
 impl Targets {
-    pub(crate) fn new(routes: &[RouteDemand]) -> Result<Self, ConfigError> {
-        let parse = |route: &RouteDemand| Ok((segments(&route.path)?, route.clone()));
-        routes.iter().map(parse).collect::<Result<_, _>>().map(Self)
+    pub(crate) fn new(routes: &[RouteDemand]) -> Self {
+        Self(routes.to_vec())
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -44,12 +34,12 @@ impl Targets {
     }
 
     pub(super) fn find(&self, target: &Target) -> Option<&RouteDemand> {
-        let fits = |(template, route): &&(Vec<Segment>, RouteDemand)| {
+        let fits = |route: &&RouteDemand| {
             let method = route.method.as_deref();
             method.is_none_or(|method| target.method.as_deref() == Some(method))
-                && matches(template, &target.segments)
+                && route.path.covers(&target.segments)
         };
-        self.0.iter().find(fits).map(|(_, route)| route)
+        self.0.iter().find(fits)
     }
 }
 
@@ -99,10 +89,10 @@ fn only<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a [u8
 /// nothing encoded that separates or ends.
 fn path_segments(path: &[u8]) -> Option<Vec<String>> {
     let path = path.strip_prefix(b"/")?;
-    let path = path.strip_suffix(b"/").unwrap_or(path);
     if path.is_empty() {
         return Some(Vec::new());
     }
+    let path = path.strip_suffix(b"/").unwrap_or(path);
     let segments: Option<Vec<String>> = path.split(|byte| *byte == b'/').map(segment).collect();
     segments.filter(|segments| segments.len() <= SEGMENTS_MAX)
 }
@@ -121,48 +111,6 @@ fn segment(encoded: &[u8]) -> Option<String> {
         && !decoded.contains(['/', '\\', ';', '%'])
         && !decoded.chars().any(char::is_control);
     is_clear.then(|| decoded.into_owned())
-}
-
-fn matches(template: &[Segment], segments: &[String]) -> bool {
-    let mut rest = segments.iter();
-    for part in template {
-        let fits = match part {
-            Segment::Rest => return true,
-            Segment::Any => rest.next().is_some(),
-            Segment::Literal(literal) => rest.next() == Some(literal),
-        };
-        if !fits {
-            return false;
-        }
-    }
-    rest.next().is_none()
-}
-
-fn segments(path: &str) -> Result<Vec<Segment>, ConfigError> {
-    let invalid = |reason| ConfigError::Path {
-        path: path.to_owned(),
-        reason,
-    };
-    let Some(rest) = path.strip_prefix('/') else {
-        return Err(invalid("must begin with /"));
-    };
-    let rest = rest.strip_suffix('/').unwrap_or(rest);
-    let count = rest.split('/').count();
-    let parse = |(position, part): (usize, &str)| match part.strip_prefix('{') {
-        None if part.is_empty() => Err(invalid("has an empty segment")),
-        None if part.contains(['{', '}', '*']) => Err(invalid("a parameter must fill its segment")),
-        None => Ok(Segment::Literal(part.to_owned())),
-        Some(name) => match name.strip_suffix('}') {
-            Some(name) if name.starts_with('*') && position + 1 == count => Ok(Segment::Rest),
-            Some(name) if name.starts_with('*') => Err(invalid("{*rest} must be the last segment")),
-            Some(name) if !name.is_empty() && !name.contains(['{', '}']) => Ok(Segment::Any),
-            _ => Err(invalid("a parameter is written {name}")),
-        },
-    };
-    if rest.is_empty() {
-        return Ok(Vec::new());
-    }
-    rest.split('/').enumerate().map(parse).collect()
 }
 
 fn ambiguous() -> Refusal {
@@ -188,18 +136,18 @@ mod tests {
             let (method, path) = route.split_once(' ').unwrap();
             RouteDemand {
                 method: (method != "*").then(|| method.to_owned()),
-                path: path.to_owned(),
+                path: path.parse().unwrap(),
                 scope: None,
                 audience: None,
             }
         };
         let routes: Vec<RouteDemand> = routes.iter().map(demand).collect();
-        let targets = Targets::new(&routes).map_err(|_| ())?;
+        let targets = Targets::new(&routes);
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-method", method.parse().unwrap());
         headers.insert("x-forwarded-uri", uri.parse().unwrap());
         let target = Target::of(&headers).map_err(|_| ())?.ok_or(())?;
-        Ok(targets.find(&target).map(|route| route.path.clone()))
+        Ok(targets.find(&target).map(|route| route.path.to_string()))
     }
 
     #[test]
@@ -230,6 +178,7 @@ mod tests {
     fn paths_that_servers_read_differently_are_refused() {
         for uri in [
             "/orders//1",
+            "//",
             "//orders/1",
             "/orders/../admin",
             "/orders/./1",
@@ -244,17 +193,6 @@ mod tests {
             "http://x/orders/1",
         ] {
             assert_eq!(find(&["* /{*rest}"], "GET", uri), Err(()), "{uri}");
-        }
-    }
-
-    #[test]
-    fn malformed_templates_are_refused() {
-        for path in ["orders", "/a//b", "/a{b}", "/{a", "/{}", "/{*rest}/a", "/*"] {
-            assert_eq!(
-                find(&[&format!("GET {path}")], "GET", "/a"),
-                Err(()),
-                "{path}"
-            );
         }
     }
 

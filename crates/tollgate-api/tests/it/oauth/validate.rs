@@ -131,7 +131,7 @@ fn a_one_time_token_is_let_through_once_and_only_where_it_fits() {
 fn routes_say_what_a_target_demands() {
     let route = |method: Option<&str>, path: &str, scope: &str| RouteDemand {
         method: method.map(str::to_owned),
-        path: path.to_owned(),
+        path: path.parse().unwrap(),
         scope: Some(scope.parse().unwrap()),
         audience: Some(ORDERS.parse().unwrap()),
     };
@@ -202,7 +202,7 @@ fn who_has_no_live_token_is_told_so_whatever_the_target() {
     let service = Service::with(|config| {
         config.routes = vec![RouteDemand {
             method: None,
-            path: "/orders".to_owned(),
+            path: "/orders".parse().unwrap(),
             scope: None,
             audience: None,
         }];
