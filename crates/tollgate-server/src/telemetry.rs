@@ -10,7 +10,8 @@ use opentelemetry::{
     Context, KeyValue,
     propagation::TextMapPropagator as _,
     trace::{
-        FutureExt as _, SpanKind, Status, TraceContextExt as _, Tracer as _, TracerProvider as _,
+        FutureExt as _, Link, SpanKind, Status, TraceContextExt as _, Tracer as _,
+        TracerProvider as _,
     },
 };
 use opentelemetry_http::{HeaderExtractor, HttpClient, HttpError};
@@ -88,8 +89,10 @@ impl Traces {
             KeyValue::new("http.route", request.path),
             KeyValue::new("tollgate.request_id", request.id.to_string()),
         ]);
-        let span = self.tracer.build_with_context(builder, &request.parent);
-        let context = request.parent.with_span(span);
+        let Told { parent, links } = &request.told;
+        let builder = builder.with_links(links.clone());
+        let span = self.tracer.build_with_context(builder, parent);
+        let context = parent.with_span(span);
         let done = work.with_context(context.clone()).await;
         let code = status(&done);
         let span = context.span();
@@ -115,28 +118,54 @@ impl Traces {
     }
 }
 
+/// The trace that a request says to be a part of (`traceparent`, W3C Trace Context).
+pub(crate) struct Told {
+    parent: Context,
+    links: Vec<Link>,
+}
+
+impl Told {
+    /// What these headers say.
+    pub(crate) fn by(headers: &HeaderMap) -> Self {
+        let extractor = HeaderExtractor(headers);
+        let propagator = TraceContextPropagator::new();
+        Self {
+            parent: propagator.extract_with_context(&Context::new(), &extractor),
+            links: Vec::new(),
+        }
+    }
+
+    /// The same from whoever is not trusted: the request is a trace of its own, linked to the one
+    /// that was named.
+    ///
+    /// # Security
+    ///
+    /// A parent decides whether its parts are exported. Strangers would switch their own traces
+    /// off, and write themselves into the traces of others.
+    pub(crate) fn by_anybody(self) -> Self {
+        let named = self.parent.span().span_context().clone();
+        let link = named.is_valid().then(|| Link::with_context(named));
+        Self {
+            parent: Context::new(),
+            links: link.into_iter().collect(),
+        }
+    }
+}
+
 /// What a trace says of a request; never a header or a query, either may hold a secret.
 pub(crate) struct RequestTrace {
-    parent: Context,
+    told: Told,
     method: Method,
     path: &'static str,
     id: RequestId,
 }
 
 impl RequestTrace {
-    /// The request with this method, path template and id, as a part of the trace that its
-    /// `traceparent` names (W3C Trace Context).
-    pub(crate) fn new(
-        headers: &HeaderMap,
-        method: Method,
-        path: &'static str,
-        id: RequestId,
-    ) -> Self {
-        let extractor = HeaderExtractor(headers);
-        let parent =
-            TraceContextPropagator::new().extract_with_context(&Context::new(), &extractor);
+    /// The request with this method, path template and id, as a part of the trace that it was
+    /// `told` to be.
+    pub(crate) const fn new(told: Told, method: Method, path: &'static str, id: RequestId) -> Self {
         Self {
-            parent,
+            told,
             method,
             path,
             id,

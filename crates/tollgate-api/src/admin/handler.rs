@@ -1,5 +1,7 @@
 //! The router as a handler of `tollgate-web`, with its requests counted by route.
 
+use std::sync::Arc;
+
 use axum::{
     Router,
     body::Body,
@@ -42,7 +44,7 @@ pub const ROUTE_TEMPLATES: [&str; 22] = [
     "/debug/pprof/heap",
 ];
 
-/// The management API for a server of `tollgate-web`.
+/// The management API for a server of `tollgate-web`; to be served within [`RunToTheEnd`].
 pub struct AdminHandler {
     router: Router,
     routes_from: u16,
@@ -84,6 +86,49 @@ impl Handler for AdminHandler {
     }
 }
 
+/// Lets changes run to their end although the caller has left or waited too long; goes around
+/// everything that belongs to the request.
+///
+/// # Security
+///
+/// The store makes a change durable whether or not anybody waits for it. Were the handler dropped
+/// in between, it could not evict what the caches hold, and a disabled client would go on; nor
+/// would the audit log be told.
+pub struct RunToTheEnd<H>(Arc<H>);
+
+impl<H: Handler> RunToTheEnd<H> {
+    /// `handler`, whose changes run to their end.
+    pub fn new(handler: H) -> Self {
+        Self(Arc::new(handler))
+    }
+}
+
+impl<H: Handler> Handler for RunToTheEnd<H> {
+    async fn handle(
+        &self,
+        request: http::Request<RequestBody>,
+        context: &mut RequestContext,
+    ) -> http::Response<ResponseBody> {
+        if request.method().is_safe() {
+            return self.0.handle(request, context).await;
+        }
+        let (handler, mut own) = (Arc::clone(&self.0), context.clone());
+        let change = tokio::spawn(async move {
+            let response = handler.handle(request, &mut own).await;
+            (response, own)
+        });
+        match change.await.map_err(JoinError::try_into_panic) {
+            Ok((response, own)) => {
+                *context = own;
+                response
+            }
+            Err(Ok(panic)) => std::panic::resume_unwind(panic),
+            // The runtime is shutting down.
+            Err(Err(_)) => error_response(StatusCode::SERVICE_UNAVAILABLE),
+        }
+    }
+}
+
 /// Tells the handler which route it was.
 pub(super) async fn note_route(
     matched: Option<MatchedPath>,
@@ -95,25 +140,4 @@ pub(super) async fn note_route(
         response.extensions_mut().insert(matched);
     }
     response
-}
-
-/// Lets a change run to its end although the caller has left or waited too long.
-///
-/// # Security
-///
-/// The store makes a change durable whether or not anybody waits for it. Were the handler dropped
-/// in between, it could not evict what the caches hold, and a disabled client would go on.
-pub(super) async fn run_to_the_end(request: Request, next: Next) -> Response {
-    if request.method().is_safe() {
-        return next.run(request).await;
-    }
-    match tokio::spawn(next.run(request))
-        .await
-        .map_err(JoinError::try_into_panic)
-    {
-        Ok(response) => response,
-        Err(Ok(panic)) => std::panic::resume_unwind(panic),
-        // The runtime is shutting down.
-        Err(Err(_)) => error_response(StatusCode::SERVICE_UNAVAILABLE).map(Body::new),
-    }
 }

@@ -27,7 +27,7 @@ use axum::{
 use tollgate_store::Store;
 
 pub use auth::{AdminToken, InvalidAdminToken};
-pub use handler::{AdminHandler, ROUTE_TEMPLATES};
+pub use handler::{AdminHandler, ROUTE_TEMPLATES, RunToTheEnd};
 pub use state::{AdminParts, AdminState};
 
 /// The longest JSON body, in bytes.
@@ -73,7 +73,6 @@ pub fn router<S: Store>(state: AdminState<S>) -> Router {
         .fallback(failure::no_route)
         .method_not_allowed_fallback(failure::no_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(middleware::from_fn(handler::run_to_the_end))
         .layer(middleware::from_fn_with_state(
             state.clone(),
             auth::require_token::<S>,

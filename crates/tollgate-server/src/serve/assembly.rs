@@ -6,12 +6,14 @@ use anyhow::Context as _;
 use tokio::sync::watch;
 use tollgate_api::{
     Api, ApiParts, Clock, SystemEntropy,
-    admin::{AdminHandler, AdminParts, AdminState, AdminToken, ROUTE_TEMPLATES},
+    admin::{AdminHandler, AdminParts, AdminState, AdminToken, ROUTE_TEMPLATES, RunToTheEnd},
     audit::{AuditSink, NoAudit},
     route_templates,
 };
 use tollgate_issuer::{Context, Issuer};
-use tollgate_web::{Drained, HealthRegistry, HttpMetrics, Server, TlsReloader, metrics::Registry};
+use tollgate_web::{
+    Drained, HealthRegistry, HttpMetrics, Server, TlsReloader, TrustedProxies, metrics::Registry,
+};
 
 use super::{
     backend::Backend,
@@ -195,8 +197,10 @@ impl Assembly {
             tokio::spawn(background::clock(self.clock, self.clock_file)),
         ];
         let (server, api) = self.public;
+        let trusted = TrustedProxies::new(self.config.server.trusted_proxies);
+        let traces = self.traces.map(|traces| (traces, trusted));
         let public = server.run(
-            Observed::new(api, route_templates().to_vec(), self.traces.clone()),
+            Observed::new(api, route_templates().to_vec(), traces.clone()),
             ended(end.clone()),
         );
         let (server, inner) = self.admin;
@@ -205,7 +209,8 @@ impl Assembly {
             issuer: self.issuer,
         };
         let admin = server.run(
-            Observed::new(handler, ROUTE_TEMPLATES.to_vec(), self.traces),
+            // Outermost, so that what is logged and traced of a change belongs to its request.
+            RunToTheEnd::new(Observed::new(handler, ROUTE_TEMPLATES.to_vec(), traces)),
             ended(end),
         );
         let drained = tokio::try_join!(public, admin);

@@ -4,11 +4,11 @@
 use std::{pin::pin, time::Instant};
 
 use http::{Method, Request, Response};
-use tollgate_web::{Handler, RequestBody, RequestContext, RequestId, ResponseBody};
+use tollgate_web::{Handler, RequestBody, RequestContext, ResponseBody, TrustedProxies};
 
 use crate::{
     logs,
-    telemetry::{RequestTrace, Traces},
+    telemetry::{RequestTrace, Told, Traces},
 };
 
 /// The path of a request in log and trace when it is none of ours: it may be anything, a secret
@@ -20,11 +20,16 @@ pub(super) struct Observed<H> {
     inner: H,
     /// The paths that may be told as they stand.
     paths: Vec<&'static str>,
-    traces: Option<Traces>,
+    /// Where traces go, and whose are carried on.
+    traces: Option<(Traces, TrustedProxies)>,
 }
 
 impl<H> Observed<H> {
-    pub(super) const fn new(inner: H, paths: Vec<&'static str>, traces: Option<Traces>) -> Self {
+    pub(super) const fn new(
+        inner: H,
+        paths: Vec<&'static str>,
+        traces: Option<(Traces, TrustedProxies)>,
+    ) -> Self {
         Self {
             inner,
             paths,
@@ -53,7 +58,7 @@ impl<H: Handler> Handler for Observed<H> {
             return logs::within_request(id, pin!(self.inner.handle(request, context))).await;
         }
         // Boxed, so that the common case has not its size to move.
-        let told = Box::pin(self.told(request, context, id));
+        let told = Box::pin(self.told(request, context));
         logs::within_request(id, told).await
     }
 }
@@ -63,12 +68,11 @@ impl<H: Handler> Observed<H> {
         &self,
         request: Request<RequestBody>,
         context: &mut RequestContext,
-        id: RequestId,
     ) -> Response<ResponseBody> {
         let (method, path) = (request.method().clone(), self.path(request.uri().path()));
         let started = Instant::now();
         let response = match &self.traces {
-            Some(traces) => self.traced(traces, request, context, id).await,
+            Some(traces) => self.traced(traces, request, context).await,
             None => self.inner.handle(request, context).await,
         };
         told(&method, path, &response, started);
@@ -77,13 +81,18 @@ impl<H: Handler> Observed<H> {
 
     async fn traced(
         &self,
-        traces: &Traces,
+        (traces, trusted): &(Traces, TrustedProxies),
         request: Request<RequestBody>,
         context: &mut RequestContext,
-        id: RequestId,
     ) -> Response<ResponseBody> {
         let path = self.path(request.uri().path());
-        let trace = RequestTrace::new(request.headers(), request.method().clone(), path, id);
+        let (method, id) = (request.method().clone(), *context.request_id());
+        let told = Told::by(request.headers());
+        let told = match trusted.contains(context.peer().ip()) {
+            true => told,
+            false => told.by_anybody(),
+        };
+        let trace = RequestTrace::new(told, method, path, id);
         let work = self.inner.handle(request, context);
         traces
             .request(&trace, work, |response| response.status().as_u16())

@@ -62,6 +62,7 @@ fn contains(body: &[u8], what: &[u8]) -> bool {
 fn requests_and_what_they_ask_of_the_store_are_exported() {
     let (url, taken) = collector();
     let mut server = Builder::new(BINARY)
+        .config("[server]\ntrusted_proxies = [\"127.0.0.0/8\"]")
         .variable("TOLLGATE_TELEMETRY__OTLP_ENDPOINT", &url)
         .start();
     let shop = server.create_client(&["--id", "shop", "--token-format", "opaque"]);
@@ -91,14 +92,34 @@ fn requests_and_what_they_ask_of_the_store_are_exported() {
             "{what} is not in the export"
         );
     }
-    let bytes = |text: &str| {
-        let digits = |at| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
-        (0..text.len()).step_by(2).map(digits).collect::<Vec<u8>>()
-    };
     assert!(contains(&body, &bytes(trace)), "the caller's trace goes on");
     for secret in [&token, &shop.secret] {
         assert!(!contains(&body, secret.as_bytes()), "a secret in a trace");
     }
+}
+
+fn bytes(text: &str) -> Vec<u8> {
+    let digits = |at| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
+    (0..text.len()).step_by(2).map(digits).collect()
+}
+
+/// The flags of a `traceparent` say whether its trace is recorded: nobody may hide that way.
+#[test]
+fn strangers_do_not_switch_their_traces_off() {
+    let (url, taken) = collector();
+    let mut server = Builder::new(BINARY)
+        .variable("TOLLGATE_TELEMETRY__OTLP_ENDPOINT", &url)
+        .start();
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    let parent = format!("00-{trace}-b7ad6b7169203331-00");
+    let path = "/oauth/validate";
+    let answer = server.http().get(path, &[("traceparent", &parent)]);
+    let id = answer.header("x-request-id").unwrap().to_owned();
+    assert!(server.terminate().success());
+    let Export { body, .. } = taken.join().unwrap().expect("nothing was exported");
+    assert!(contains(&body, id.as_bytes()), "{id} is not in the export");
+    // A link to the trace that was named.
+    assert!(contains(&body, &bytes(trace)));
 }
 
 #[test]

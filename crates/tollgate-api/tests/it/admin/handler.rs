@@ -1,18 +1,25 @@
 //! The management API over a real socket.
 
 use std::{
-    future::Future as _,
-    task::{Context, Waker},
-    time::Duration,
+    io::Write as _,
+    net::TcpStream,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use serde_json::json;
-use tokio::time::timeout;
+use tokio::sync::Notify;
 use tollgate_api::{
-    admin::{AdminHandler, ROUTE_TEMPLATES},
+    admin::{AdminHandler, ROUTE_TEMPLATES, RunToTheEnd},
     route_templates,
 };
-use tollgate_web::{HttpMetrics, Server, ServerConfig};
+use tollgate_web::{
+    Handler, HttpMetrics, RequestBody, RequestContext, ResponseBody, Server, ServerConfig,
+    metrics::Registry,
+};
 
 use super::panel::{Panel, TOKEN};
 
@@ -32,7 +39,7 @@ fn requests_are_served_and_counted_by_route() {
     let server = Server::bind(config, &["127.0.0.1:0".parse().unwrap()], metrics).unwrap();
     let address = server.local_addr().unwrap();
     let routes_from = u16::try_from(route_templates().len()).unwrap();
-    let handler = AdminHandler::new(panel.state.clone(), routes_from);
+    let handler = RunToTheEnd::new(AdminHandler::new(panel.state.clone(), routes_from));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -87,27 +94,88 @@ fn requests_are_served_and_counted_by_route() {
     serving.join().unwrap().unwrap();
 }
 
-/// A rotation waits for a key to be made; the caller does not.
-#[tokio::test]
-async fn a_change_runs_to_its_end_although_the_caller_left() {
-    let panel = Panel::new().await;
-    let mut rotation = Box::pin(panel.post("/admin/keys/rotate", json!({})));
-    for _ in 0..10 {
-        let polled = rotation
-            .as_mut()
-            .poll(&mut Context::from_waker(Waker::noop()));
-        assert!(polled.is_pending(), "it did not wait");
+/// Waits before it answers, and tells how it ended.
+struct Slow {
+    arrived: AtomicBool,
+    may_end: Notify,
+    ended: Mutex<Option<&'static str>>,
+}
+
+/// Tells that the work was dropped, unless it was forgotten.
+struct Cut<'a>(&'a Slow);
+
+impl Drop for Cut<'_> {
+    fn drop(&mut self) {
+        self.0.ended.lock().unwrap().get_or_insert("dropped");
     }
-    drop(rotation);
-    let done = async {
-        while panel.get("/admin/keys").await.json()["keys"]
-            .as_array()
-            .unwrap()
-            .len()
-            < 2
-        {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(Duration::from_secs(20), done).await.unwrap();
+}
+
+impl Handler for Slow {
+    async fn handle(
+        &self,
+        _: http::Request<RequestBody>,
+        _: &mut RequestContext,
+    ) -> http::Response<ResponseBody> {
+        let cut = Cut(self);
+        self.arrived.store(true, Ordering::SeqCst);
+        self.may_end.notified().await;
+        *self.ended.lock().unwrap() = Some("finished");
+        drop(cut);
+        http::Response::new(ResponseBody::empty())
+    }
+}
+
+/// Waits until `done`; only a hang runs into the time-out.
+#[track_caller]
+fn wait(done: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !done() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "it never comes");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_change_runs_to_its_end_although_the_caller_left() {
+    for (method, end) in [
+        ("POST", "finished"),
+        ("DELETE", "finished"),
+        ("GET", "dropped"),
+    ] {
+        let slow = Arc::new(Slow {
+            arrived: AtomicBool::default(),
+            may_end: Notify::new(),
+            ended: Mutex::default(),
+        });
+        let registry = Registry::new();
+        let metrics = HttpMetrics::register(&registry, &[]).unwrap();
+        let config = ServerConfig {
+            threads: 1,
+            ..ServerConfig::default()
+        };
+        let server = Server::bind(config, &["127.0.0.1:0".parse().unwrap()], metrics).unwrap();
+        let address = server.local_addr().unwrap();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let handler = RunToTheEnd::new(Arc::clone(&slow));
+        let serving = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(server.run(handler, async {
+                let _ = stopped.await;
+            }))
+        });
+        let mut caller = TcpStream::connect(address).unwrap();
+        let head = format!("{method} / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n");
+        caller.write_all(head.as_bytes()).unwrap();
+        wait(|| slow.arrived.load(Ordering::SeqCst));
+        drop(caller);
+        wait(|| registry.render().contains("http_requests_in_flight 0"));
+        slow.may_end.notify_one();
+        wait(|| slow.ended.lock().unwrap().is_some());
+        assert_eq!(*slow.ended.lock().unwrap(), Some(end), "{method}");
+        let _ = stop.send(());
+        serving.join().unwrap().unwrap();
+    }
 }
