@@ -18,7 +18,10 @@ use std::path::PathBuf;
 use clap::Args;
 use tokio::sync::watch;
 
-use self::{assembly::Assembly, signals::Ends};
+use self::{
+    assembly::Assembly,
+    signals::{Ends, Hangups},
+};
 use crate::{
     audit,
     cli::Failure,
@@ -75,7 +78,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 async fn serve(arguments: &Arguments, loaded: Loaded, logs: &Logs) -> anyhow::Result<()> {
-    let mut ends = Ends::catch()?;
+    let (mut ends, mut hangups) = (Ends::catch()?, Hangups::catch()?);
     let audit = match &loaded.config.audit.path {
         Some(path) => Some(audit::AuditLog::open(path)?),
         None => None,
@@ -86,7 +89,7 @@ async fn serve(arguments: &Arguments, loaded: Loaded, logs: &Logs) -> anyhow::Re
     assembly.announce()?;
     let (end, ended) = watch::channel(false);
     let reload = assembly.reloader();
-    let hangups = signals::on_hangup(|| {
+    let hangups = hangups.each(|| {
         reload.tls();
         reload_level(arguments, logs);
     });
@@ -94,7 +97,7 @@ async fn serve(arguments: &Arguments, loaded: Loaded, logs: &Logs) -> anyhow::Re
     let mut servers = std::pin::pin!(assembly.run(ended));
     let outcome = tokio::select! {
         outcome = &mut servers => outcome,
-        Err(error) = hangups => Err(error.into()),
+        never = hangups => match never {},
         signal = ends.wait() => {
             tracing::info!(signal, "draining");
             let _ = end.send(true);

@@ -1,4 +1,10 @@
 //! Signals: SIGTERM and Ctrl-C end the service, SIGHUP makes it read its files again.
+//!
+//! Each is caught before anything else is done: one that comes while the service starts waits until
+//! it serves. Left to the system, SIGHUP would end it, and service managers take that for an end
+//! that was wished for.
+
+use std::convert::Infallible;
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -33,17 +39,29 @@ impl Ends {
     }
 }
 
-/// Calls `reload` at each SIGHUP. Never ends.
-///
-/// # Errors
-///
-/// When the system refuses to hand the signal on.
-pub(super) async fn on_hangup(mut reload: impl FnMut()) -> std::io::Result<()> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    while hangup.recv().await.is_some() {
-        reload();
+/// The signal that makes the service read its files again.
+pub(super) struct Hangups(Signal);
+
+impl Hangups {
+    /// Catches it from now on.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses.
+    pub(super) fn catch() -> std::io::Result<Self> {
+        Ok(Self(signal(SignalKind::hangup())?))
     }
-    Ok(())
+
+    /// Calls `reload` for each that came and comes. Never ends.
+    pub(super) async fn each(&mut self, mut reload: impl FnMut()) -> Infallible {
+        loop {
+            // None would mean that the runtime is shutting down; nothing comes any more.
+            match self.0.recv().await {
+                Some(()) => reload(),
+                None => std::future::pending().await,
+            }
+        }
+    }
 }
 
 /// Resolves once the service is to end.

@@ -1,8 +1,10 @@
 //! Start, signals, end: what was acknowledged survives, and what is in flight is finished.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
+    os::unix::fs::OpenOptionsExt as _,
+    process::{Command, Stdio},
 };
 
 use tollgate_testkit::{Builder, TestServer};
@@ -119,4 +121,50 @@ fn what_has_expired_stays_so_when_the_clock_is_set_back_over_a_restart() {
     let fresh = server.token(&clients[0], "");
     assert_eq!(server.introspect(&clients[0], &fresh)["active"], true);
     assert_eq!(server.terminate().code(), Some(0));
+}
+
+/// Service managers reload a service that has just been started; the signal would end it, and
+/// nobody would start it again.
+#[test]
+fn a_hangup_while_it_starts_does_not_end_it() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let master = directory.path().join("master");
+    let made = Command::new("mkfifo").arg(&master).status().unwrap();
+    assert!(made.success());
+    let mut process = Command::new(BINARY)
+        .args(["serve", "--dev", "--data-dir"])
+        .arg(directory.path().join("data"))
+        .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+        .env("TOLLGATE_KEYS__MASTER_KEY_FILE", &master)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It waits for the key now, half started: nobody can write before it reads.
+    let mut key = loop {
+        let opened = std::fs::File::options()
+            .write(true)
+            .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+            .open(&master);
+        match opened {
+            Ok(file) => break file,
+            Err(error) => assert_eq!(
+                error.raw_os_error(),
+                Some(rustix::io::Errno::NXIO.raw_os_error())
+            ),
+        }
+        assert_eq!(process.try_wait().unwrap(), None, "it ended");
+        std::thread::yield_now();
+    };
+    let id = process.id().to_string();
+    let sent = Command::new("kill").args(["-s", "HUP", &id]).status();
+    assert!(sent.unwrap().success());
+    // Not an error of the test if it is gone: what it prints tells.
+    let text: String = (0..32).map(|byte| format!("{byte:02x}")).collect();
+    let _ = key.write_all(text.as_bytes());
+    drop(key);
+    let mut printed = String::new();
+    let _ = BufReader::new(process.stdout.take().unwrap()).read_line(&mut printed);
+    let _ = process.kill();
+    let _ = process.wait();
+    assert!(printed.starts_with("issuer"), "{printed:?}");
 }
