@@ -27,10 +27,46 @@ pub struct AuditEvent<'a> {
     /// The public handle of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_id: Option<String>,
-    /// The request, as the logs name it.
-    pub request_id: &'a str,
-    /// From where.
-    pub ip: IpAddr,
+    /// The request, as the logs name it; none for what the server does by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<&'a str>,
+    /// From where; none for what the server does by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip: Option<IpAddr>,
+}
+
+impl AuditEvent<'_> {
+    /// Something that went well, of which nothing else is known yet.
+    #[must_use]
+    pub const fn new(time: UnixMillis, event: &'static str) -> Self {
+        Self {
+            time,
+            event,
+            outcome: "ok",
+            client_id: None,
+            target: None,
+            token_id: None,
+            request_id: None,
+            ip: None,
+        }
+    }
+}
+
+/// What became of the signing keys between two looks at their ids: those that came and those that
+/// left, at `time`.
+pub fn key_events<'a>(
+    time: UnixMillis,
+    before: &'a [String],
+    after: &'a [String],
+) -> impl Iterator<Item = AuditEvent<'a>> {
+    let only_in = |these: &'a [String], others: &'a [String], event| {
+        let only = these.iter().filter(|kid| !others.contains(kid));
+        only.map(move |kid| AuditEvent {
+            target: Some(kid),
+            ..AuditEvent::new(time, event)
+        })
+    };
+    only_in(after, before, "key.created").chain(only_in(before, after, "key.removed"))
 }
 
 /// The audit log cannot take an event; what was asked for is refused.
@@ -51,12 +87,24 @@ pub trait AuditSink: Send + Sync + 'static {
     /// operation that the log missed would be worse than one that did not happen.
     fn check(&self) -> Result<(), AuditUnavailable>;
 
-    /// Takes an event, without waiting for the disk.
+    /// Takes the events of one deed, all or none, without waiting for the disk.
     ///
     /// # Errors
     ///
-    /// When it cannot be taken although the check before said so; what it speaks of is done.
-    fn record(&self, event: &AuditEvent<'_>) -> Result<(), AuditUnavailable>;
+    /// When they cannot be taken although the check before said so; what they speak of is done.
+    fn record(&self, events: &[AuditEvent<'_>]) -> Result<(), AuditUnavailable>;
+
+    /// The same, where nobody is left who could be refused: events that are lost are logged.
+    fn tell(&self, events: &[AuditEvent<'_>]) {
+        if !self.is_enabled() {
+            return;
+        }
+        if let Err(error) = self.record(events) {
+            for AuditEvent { event, outcome, .. } in events {
+                tracing::error!(%error, event, outcome, "not audited");
+            }
+        }
+    }
 }
 
 /// No audit log.
@@ -72,7 +120,7 @@ impl AuditSink for NoAudit {
         Ok(())
     }
 
-    fn record(&self, _event: &AuditEvent<'_>) -> Result<(), AuditUnavailable> {
+    fn record(&self, _events: &[AuditEvent<'_>]) -> Result<(), AuditUnavailable> {
         Ok(())
     }
 }

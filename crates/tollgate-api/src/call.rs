@@ -112,43 +112,14 @@ impl<'a> Call<'a> {
             .eq_ignore_ascii_case(expected.as_bytes())
     }
 
-    /// Tells the audit log, if there is one, of what was done. Whether it listens was asked before
-    /// anything was; if it fails since, what is done stays done.
-    pub(crate) fn audit<'b, S: Store>(&self, api: &Api<S>, event: impl FnOnce() -> Audited<'b>) {
-        if !api.audit.is_enabled() {
-            return;
-        }
-        let Audited {
-            event,
-            outcome,
-            client_id,
-            target,
-            token_id,
-        } = event();
-        let told = api.audit.record(&AuditEvent {
-            time: self.context.now.wall,
-            event,
-            outcome,
-            client_id,
-            target,
-            token_id,
-            request_id: self.request_id.as_str(),
-            ip: self.ip,
-        });
-        if let Err(error) = told {
-            tracing::error!(%error, event, "not audited");
+    /// An event of this call, of which nothing else is known yet.
+    pub(crate) fn audit_event(&self, event: &'static str) -> AuditEvent<'_> {
+        AuditEvent {
+            request_id: Some(self.request_id.as_str()),
+            ip: Some(self.ip),
+            ..AuditEvent::new(self.context.now.wall, event)
         }
     }
-}
-
-/// What of an audit event the endpoint knows.
-#[derive(Default)]
-pub(crate) struct Audited<'a> {
-    pub(crate) event: &'static str,
-    pub(crate) outcome: &'static str,
-    pub(crate) client_id: Option<&'a str>,
-    pub(crate) target: Option<&'a str>,
-    pub(crate) token_id: Option<String>,
 }
 
 /// The form, with no parameter given twice but those that may be.

@@ -9,13 +9,7 @@ use tollgate_issuer::authenticate::{AuthenticationError, Client, Credentials};
 use tollgate_protocol::{BasicCredentials, ClientId, ClientSecret, ErrorCode, Form};
 use tollgate_store::Store;
 
-use crate::{
-    Api,
-    call::{Audited, Call},
-    limits::Known,
-    refusal::Refusal,
-    router::Route,
-};
+use crate::{Api, audit::AuditEvent, call::Call, limits::Known, refusal::Refusal, router::Route};
 
 /// The only assertion type there is (RFC 7523 §2.2).
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -71,20 +65,22 @@ impl<S: Store> Api<S> {
             Err(error) => {
                 let named = attempted_client(call, named);
                 let named = named.as_ref().map(ClientId::as_str);
+                // Before it is told whether the client's share is used up: each attempt is noted.
+                self.audit_failure(call, named);
                 self.limits
                     .note_failure(call.ip, named, &mut call.metered)?;
-                self.audit_failure(call);
                 Err(error.into())
             }
         }
     }
 
-    fn audit_failure(&self, call: &Call<'_>) {
-        call.audit(self, || Audited {
-            event: "client.authenticated",
+    /// The client did not authenticate, so it is the target and not who asked.
+    fn audit_failure(&self, call: &Call<'_>, named: Option<&str>) {
+        self.audit.tell(&[AuditEvent {
             outcome: "invalid_client",
-            ..Audited::default()
-        });
+            target: named,
+            ..call.audit_event("client.authenticated")
+        }]);
     }
 }
 

@@ -10,6 +10,7 @@ pub mod audit;
 mod call;
 mod client_authentication;
 mod clock;
+mod deed;
 mod entropy;
 mod health;
 mod limits;

@@ -240,6 +240,13 @@ impl<S: Store> Issuer<S> {
         Ok(outcomes)
     }
 
+    /// The public handle of `token`, if it is one of this issuer's, alive or not; the store is not
+    /// asked.
+    pub fn key_of(&self, token: &str, context: &Context<'_>) -> Option<TokenKey> {
+        let presented = self.recognise(token, context)?;
+        Some(presented.key())
+    }
+
     /// What `token` is, from its shape, its signature and the clock alone.
     fn recognise(&self, token: &str, context: &Context<'_>) -> Option<Presented> {
         if OpaqueToken::has_prefix(token) {

@@ -226,7 +226,9 @@ pub(super) async fn create<S: Store>(
     }
     let new = members.creation()?;
     let id = new.id.clone();
+    let kids = state.kids();
     let created = state.issuer().create_client(new, &state.context()).await;
+    state.audit_keys(&origin, &kids, None);
     let created = state.audited(
         &origin,
         Note::new("client.created").of(id.as_str()),
@@ -253,18 +255,44 @@ pub(super) async fn update<S: Store>(
     origin: Origin,
     Json(members): Json<Members>,
 ) -> Result<Response, Failure> {
-    let event = match members.enabled {
-        Some(true) => "client.enabled",
-        Some(false) => "client.disabled",
-        None => "client.updated",
-    };
     let patch = members.patch()?;
+    let note = change(&patch).of(id.as_str());
+    let kids = state.kids();
     let updated = state
         .issuer()
         .update_client(&id, &patch, &state.context())
         .await;
-    let record = state.audited(&origin, Note::new(event).of(id.as_str()), updated)?;
+    state.audit_keys(&origin, &kids, None);
+    let record = state.audited(&origin, note, updated)?;
     Ok(ClientView::answer(&record))
+}
+
+/// What a patch is to the audit log: being let in or not is one thing, all else another.
+fn change<'a>(patch: &ClientPatch) -> Note<'a> {
+    const UPDATED: &str = "client.updated";
+    let nothing_else = matches!(
+        patch,
+        ClientPatch {
+            state: _,
+            name: None,
+            grants: None,
+            scope: None,
+            audiences: None,
+            serves: None,
+            token_format: None,
+            access_ttl: None,
+            signing_alg: None,
+            jwks: None,
+        }
+    );
+    let state = patch.state.map(|state| match state {
+        ClientState::Enabled => "client.enabled",
+        ClientState::Disabled => "client.disabled",
+    });
+    match state {
+        Some(state) => Note::new(state).also((!nothing_else).then_some(UPDATED)),
+        None => Note::new(UPDATED),
+    }
 }
 
 pub(super) async fn delete<S: Store>(

@@ -14,9 +14,11 @@ use axum::{
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned, de::Error as _,
 };
+use tollgate_protocol::UnixMillis;
 use tollgate_web::RequestId;
 
 use super::failure::Failure;
+use crate::audit::AuditEvent;
 
 /// Where a request came from, and how the logs name it.
 #[derive(Clone, Debug)]
@@ -26,8 +28,13 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    pub(super) fn request_id(&self) -> &str {
-        self.id.as_ref().map_or("-", RequestId::as_str)
+    /// An event of this request, of which nothing else is known yet.
+    pub(super) fn audit_event(&self, time: UnixMillis, event: &'static str) -> AuditEvent<'_> {
+        AuditEvent {
+            request_id: self.id.as_ref().map(RequestId::as_str),
+            ip: Some(self.ip),
+            ..AuditEvent::new(time, event)
+        }
     }
 }
 

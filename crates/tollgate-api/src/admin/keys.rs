@@ -54,7 +54,10 @@ pub(super) async fn revoke<S: Store>(
     Path(kid): Path<String>,
     origin: Origin,
 ) -> Result<Response, Failure> {
+    let kids = state.kids();
     let revoked = state.issuer().revoke_key(&kid, &state.context()).await;
+    // Its successor.
+    state.audit_keys(&origin, &kids, Some(&kid));
     let key = state.audited(&origin, Note::new("key.revoked").of(&kid), revoked)?;
     Ok(respond::json(StatusCode::OK, &key).map(Body::new))
 }

@@ -8,7 +8,10 @@ use tollgate_store::Store;
 use tollgate_web::metrics::Registry;
 
 use super::{AdminToken, extract::Origin, failure::Failure};
-use crate::{Api, audit::AuditEvent};
+use crate::{
+    Api,
+    audit::{AuditEvent, key_events},
+};
 
 /// What the management API needs beside the public one.
 pub struct AdminParts {
@@ -71,22 +74,44 @@ impl<S: Store> AdminState<S> {
         done: Result<T, impl Into<Failure>>,
     ) -> Result<T, Failure> {
         let done = done.map_err(Into::into);
-        if self.api.audit.is_enabled() {
-            let told = self.api.audit.record(&AuditEvent {
-                time: self.api.clock.now().wall,
-                event: note.event,
-                outcome: done.as_ref().map_or_else(Failure::code, |_| "ok"),
-                client_id: None,
-                target: note.target,
-                token_id: note.token_id,
-                request_id: origin.request_id(),
-                ip: origin.ip,
-            });
-            if let Err(error) = told {
-                tracing::error!(%error, event = note.event, "not audited");
+        let time = self.api.clock.now().wall;
+        let event = AuditEvent {
+            outcome: done.as_ref().map_or_else(Failure::code, |_| "ok"),
+            target: note.target,
+            token_id: note.token_id,
+            ..origin.audit_event(time, note.event)
+        };
+        match note.also {
+            None => self.api.audit.tell(&[event]),
+            Some(also) => {
+                let mut other = event.clone();
+                other.event = also;
+                self.api.audit.tell(&[event, other]);
             }
         }
         done
+    }
+
+    /// The ids of the signing keys.
+    pub(super) fn kids(&self) -> Vec<String> {
+        let keys = self.issuer().keys(&self.context());
+        keys.into_iter().map(|key| key.kid).collect()
+    }
+
+    /// Tells the audit log of the signing keys that came and went since they were `before`, all but
+    /// the one that is told of otherwise.
+    pub(super) fn audit_keys(&self, origin: &Origin, before: &[String], told: Option<&str>) {
+        let (time, after) = (self.api.clock.now().wall, self.kids());
+        let events = key_events(time, before, &after).filter(|event| event.target != told);
+        let events: Vec<AuditEvent<'_>> = events
+            .map(|event| AuditEvent {
+                target: event.target,
+                ..origin.audit_event(time, event.event)
+            })
+            .collect();
+        if !events.is_empty() {
+            self.api.audit.tell(&events);
+        }
     }
 }
 
@@ -94,6 +119,7 @@ impl<S: Store> AdminState<S> {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Note<'a> {
     event: &'static str,
+    also: Option<&'static str>,
     target: Option<&'a str>,
     token_id: Option<String>,
 }
@@ -103,6 +129,14 @@ impl<'a> Note<'a> {
         Self {
             event,
             ..Self::default()
+        }
+    }
+
+    /// What was done along with it.
+    pub(super) fn also(self, event: Option<&'static str>) -> Self {
+        Self {
+            also: event,
+            ..self
         }
     }
 

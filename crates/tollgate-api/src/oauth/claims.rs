@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 use serde_json::value::RawValue;
-use tollgate_issuer::check::LiveToken;
+use tollgate_issuer::{check::LiveToken, one_time::RedeemedToken};
 use tollgate_protocol::{ClientId, Resources, Scope, Subject, UnixSeconds};
 use tollgate_store::{TokenKey, TokenRecord, TokenUse};
 
@@ -46,7 +46,7 @@ impl<'a> Claims<'a> {
         Self::new(&token.record, jti, issuer)
     }
 
-    pub(crate) fn of_record(key: TokenKey, record: &'a TokenRecord, issuer: &'a str) -> Self {
+    fn of_record(key: TokenKey, record: &'a TokenRecord, issuer: &'a str) -> Self {
         Self::new(record, key.to_string(), issuer)
     }
 
@@ -93,11 +93,28 @@ impl<'a> Introspection<'a> {
 pub(crate) struct Redemption<'a> {
     #[serde(flatten)]
     #[schema(inline)]
-    pub(crate) claims: Claims<'a>,
+    claims: Claims<'a>,
     /// What was given when the token was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Value)]
-    pub(crate) data: Option<&'a RawValue>,
+    data: Option<&'a RawValue>,
+}
+
+impl<'a> Redemption<'a> {
+    pub(crate) fn of(redeemed: &'a RedeemedToken, issuer: &'a str) -> Self {
+        let RedeemedToken { key, record } = redeemed;
+        let data = record.data.as_deref().map(serde_json::from_str);
+        let data = data.transpose().unwrap_or_else(|error| {
+            // It was JSON when it was stored, and the token is consumed: there is no later call
+            // that could have it.
+            tracing::error!(%error, token_id = %key, "the data of a one-time token is lost");
+            None
+        });
+        Self {
+            claims: Claims::of_record(*key, record, issuer),
+            data,
+        }
+    }
 }
 
 /// `aud` as RFC 7519 §4.1.3 has it.

@@ -6,7 +6,10 @@ use std::{sync::Arc, time::Duration};
 use http::Response;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tollgate_issuer::one_time::{IssuedOneTimeToken, OneTimeRequest};
+use tollgate_issuer::{
+    grant::GrantError,
+    one_time::{IssuedOneTimeToken, OneTimeError, OneTimeRequest},
+};
 use tollgate_protocol::{ErrorCode, Form, Subject, TokenFormat, TokenKind, UnixSeconds};
 use tollgate_store::Store;
 use tollgate_web::ResponseBody;
@@ -14,8 +17,9 @@ use tollgate_web::ResponseBody;
 use super::parameters;
 use crate::{
     Api,
-    call::{Audited, Call, form},
+    call::{Call, form},
     client_authentication::BodyCredentials,
+    deed::{Deed, Ended, Pending, Tokens},
     limits::Known,
     metrics::Operation,
     refusal::Refusal,
@@ -75,19 +79,24 @@ pub(crate) async fn answer<S: Store>(
     api.limits
         .check(Route::OneTime, Known::Subject(subject), &mut call.metered)?;
 
-    let issued = api
+    let deed = Deed {
+        event: "one_time_token.issued",
+        client_id: Some(client_id),
+        tokens: Tokens::New,
+    };
+    let pending = Pending::new(api, call, deed);
+    let outcome = api
         .issuer
         .issue_one_time(&client, request, &call.context)
-        .await?;
+        .await;
+    match &outcome {
+        Ok(issued) => pending.end(|| Ended::ok(issued.key)),
+        Err(OneTimeError::Grant(GrantError::Broken(_))) => pending.end(Ended::failed),
+        Err(_) => pending.refused(),
+    }
+    let issued = outcome?;
     api.metrics.issued(TokenKind::OneTime, TokenFormat::Opaque);
     api.metrics.operation(Operation::IssueOneTime, call.started);
-    call.audit(api, || Audited {
-        event: "one_time_token.issued",
-        outcome: "ok",
-        client_id: Some(client_id),
-        token_id: Some(issued.key.to_string()),
-        ..Audited::default()
-    });
     Ok(respond::token(&OneTimeResponse::from(&issued)))
 }
 

@@ -2,18 +2,15 @@
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use serde_json::value::RawValue;
 use tollgate_issuer::one_time::{RedeemError, RedeemedToken};
-use tollgate_store::{Store, TokenKey};
+use tollgate_store::Store;
 use tollgate_web::ResponseBody;
 
-use super::{
-    claims::{Claims, Redemption},
-    presented::token_and_client,
-};
+use super::{claims::Redemption, presented::token_and_client};
 use crate::{
     Api,
-    call::{Audited, Call},
+    call::Call,
+    deed::{Deed, Ended, Pending, Tokens},
     metrics::Operation,
     refusal::Refusal,
     respond,
@@ -40,45 +37,31 @@ pub(crate) async fn answer<S: Store>(
 ) -> Result<Response<ResponseBody>, Refusal> {
     let (token, client) = token_and_client(api, Route::OneTimeRedeem, body, call).await?;
 
-    let outcome = api.issuer.redeem(&client, &token, &call.context).await;
-    api.metrics.operation(Operation::Redeem, call.started);
-    note(api, call, Some(client.record().id.as_str()), &outcome);
-    let redeemed = outcome?;
-    let data = redeemed
-        .record
-        .data
-        .as_deref()
-        .map(serde_json::from_str::<&RawValue>);
-    let redemption = Redemption {
-        claims: Claims::of_record(
-            redeemed.key,
-            &redeemed.record,
-            &api.issuer.settings().issuer,
-        ),
-        data: data.transpose().unwrap_or_default(),
+    let deed = Deed {
+        event: EVENT,
+        client_id: Some(client.record().id.as_str()),
+        tokens: Tokens::Presented(&[&token]),
     };
+    let pending = Pending::new(api, call, deed);
+    let outcome = api.issuer.redeem(&client, &token, &call.context).await;
+    pending.end(|| ended(&outcome));
+    api.metrics.operation(Operation::Redeem, call.started);
+    let redeemed = outcome?;
+    let redemption = Redemption::of(&redeemed, &api.issuer.settings().issuer);
     Ok(respond::json(StatusCode::OK, &redemption))
 }
 
-/// Tells the audit log how a redemption ended.
-pub(super) fn note<S: Store>(
-    api: &Api<S>,
-    call: &Call<'_>,
-    client_id: Option<&str>,
-    outcome: &Result<RedeemedToken, RedeemError>,
-) {
-    let (outcome, key): (_, Option<TokenKey>) = match outcome {
+/// How the audit log calls a redemption.
+pub(crate) const EVENT: &str = "one_time_token.redeemed";
+
+/// How the audit log is told that one ended.
+pub(crate) fn ended(outcome: &Result<RedeemedToken, RedeemError>) -> Ended {
+    let (outcome, token) = match outcome {
         Ok(redeemed) => ("ok", Some(redeemed.key)),
         Err(RedeemError::AlreadyConsumed(key)) => ("already_consumed", Some(*key)),
         Err(RedeemError::NotYours(key)) => ("not_yours", Some(*key)),
         Err(RedeemError::Broken(_)) => ("failed", None),
         Err(_) => ("invalid", None),
     };
-    call.audit(api, || Audited {
-        event: "one_time_token.redeemed",
-        outcome,
-        client_id,
-        token_id: key.map(|key| key.to_string()),
-        ..Audited::default()
-    });
+    Ended { outcome, token }
 }

@@ -2,15 +2,16 @@
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use tollgate_issuer::check::Revoker;
+use tollgate_issuer::{authenticate::Client, check::Revoker};
 use tollgate_protocol::ErrorCode;
-use tollgate_store::{Revoked, Store, TokenKey};
+use tollgate_store::{Revoked, Store};
 use tollgate_web::ResponseBody;
 
 use super::presented::token_and_client;
 use crate::{
     Api,
-    call::{Audited, Call},
+    call::Call,
+    deed::{Deed, Ended, Pending, Tokens},
     metrics::Operation,
     refusal::Refusal,
     respond,
@@ -37,20 +38,13 @@ pub(crate) async fn answer<S: Store>(
 ) -> Result<Response<ResponseBody>, Refusal> {
     let (token, client) = token_and_client(api, Route::Revoke, body, call).await?;
 
-    let revoker = Revoker::Client(client.record().id.clone());
-    let outcomes = api
-        .issuer
-        .revoke(&[&token], &revoker, &call.context)
-        .await?;
-    let (key, outcome) = outcomes
-        .into_iter()
-        .next()
-        .unwrap_or((None, Revoked::AlreadyDead));
-    note(api, call, client.record().id.as_str(), key, outcome);
+    let outcomes = revoke(api, call, &client, &[&token]).await?;
     api.metrics.operation(Operation::Revoke, call.started);
-    match outcome {
-        Revoked::Revoked | Revoked::AlreadyDead => Ok(respond::json(StatusCode::OK, &Empty {})),
-        Revoked::NotYours => Err(Refusal::bad_request(
+    match outcomes.first() {
+        Some(Revoked::Revoked | Revoked::AlreadyDead) | None => {
+            Ok(respond::json(StatusCode::OK, &Empty {}))
+        }
+        Some(Revoked::NotYours) => Err(Refusal::bad_request(
             ErrorCode::InvalidRequest,
             "the token belongs to another client",
         )),
@@ -61,26 +55,43 @@ pub(crate) async fn answer<S: Store>(
 #[derive(serde::Serialize)]
 struct Empty {}
 
-/// Counts a revocation and tells the audit log.
-pub(super) fn note<S: Store>(
+/// Kills those of `tokens` that are `client`'s, counts them and tells the audit log; what became of
+/// each, in order.
+pub(super) async fn revoke<S: Store>(
     api: &Api<S>,
     call: &Call<'_>,
-    client_id: &str,
-    key: Option<TokenKey>,
-    outcome: Revoked,
-) {
-    if outcome == Revoked::Revoked {
-        api.metrics.revoked();
-    }
-    call.audit(api, || Audited {
+    client: &Client,
+    tokens: &[&str],
+) -> Result<Vec<Revoked>, Refusal> {
+    let client_id = &client.record().id;
+    let revoker = Revoker::Client(client_id.clone());
+    let deed = Deed {
         event: "token.revoked",
+        client_id: Some(client_id.as_str()),
+        tokens: Tokens::Presented(tokens),
+    };
+    let pending = Pending::new(api, call, deed);
+    let outcomes = match api.issuer.revoke(tokens, &revoker, &call.context).await {
+        Ok(outcomes) => outcomes,
+        Err(error) => {
+            pending.end(Ended::failed);
+            return Err(error.into());
+        }
+    };
+    pending.end_each(outcomes.iter().map(|(key, outcome)| Ended {
         outcome: match outcome {
             Revoked::Revoked => "ok",
             Revoked::AlreadyDead => "already_dead",
             Revoked::NotYours => "not_yours",
         },
-        client_id: Some(client_id),
-        token_id: key.map(|key| key.to_string()),
-        ..Audited::default()
-    });
+        token: *key,
+    }));
+    let outcomes = outcomes.into_iter().map(|(_, outcome)| outcome);
+    Ok(outcomes
+        .inspect(|outcome| {
+            if *outcome == Revoked::Revoked {
+                api.metrics.revoked();
+            }
+        })
+        .collect())
 }

@@ -3,12 +3,11 @@
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
-use tollgate_issuer::check::Revoker;
 use tollgate_protocol::{ErrorCode, OAuthError};
 use tollgate_store::{Revoked, Store};
 use tollgate_web::ResponseBody;
 
-use super::{batch::BatchRequest, revoke::note};
+use super::{batch::BatchRequest, revoke::revoke};
 use crate::{Api, call::Call, metrics::Operation, refusal::Refusal, respond, router::Route};
 
 /// One answer a token, in the order asked.
@@ -51,18 +50,8 @@ pub(crate) async fn answer<S: Store>(
     let client = api
         .authenticate(Route::RevokeBatch, &batch.credentials(), call)
         .await?;
-    let revoker = Revoker::Client(client.record().id.clone());
-    let outcomes = api
-        .issuer
-        .revoke(&batch.tokens(), &revoker, &call.context)
-        .await?;
-    for (key, outcome) in &outcomes {
-        note(api, call, client.record().id.as_str(), *key, *outcome);
-    }
-    let results = outcomes
-        .into_iter()
-        .map(|(_, outcome)| Revocation::from(outcome))
-        .collect();
+    let outcomes = revoke(api, call, &client, &batch.tokens()).await?;
+    let results = outcomes.into_iter().map(Revocation::from).collect();
     api.metrics.operation(Operation::Revoke, call.started);
     Ok(respond::json(StatusCode::OK, &BatchRevocation { results }))
 }

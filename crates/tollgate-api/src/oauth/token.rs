@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::Response;
 use serde::Serialize;
-use tollgate_issuer::grant::{IssuedToken, TokenRequest};
+use tollgate_issuer::grant::{GrantError, IssuedToken, TokenRequest};
 use tollgate_protocol::{ErrorCode, Form, GrantType, Scope, TokenKind};
 use tollgate_store::Store;
 use tollgate_web::ResponseBody;
@@ -11,8 +11,9 @@ use tollgate_web::ResponseBody;
 use super::parameters;
 use crate::{
     Api,
-    call::{Audited, Call, form},
+    call::{Call, form},
     client_authentication::BodyCredentials,
+    deed::{Deed, Ended, Pending, Tokens},
     limits::Known,
     metrics::Operation,
     refusal::Refusal,
@@ -76,19 +77,24 @@ pub(crate) async fn answer<S: Store>(
     api.limits
         .check(Route::Token, Known::Subject(client_id), &mut call.metered)?;
 
-    let issued = api
+    let deed = Deed {
+        event: "token.issued",
+        client_id: Some(client_id),
+        tokens: Tokens::New,
+    };
+    let pending = Pending::new(api, call, deed);
+    let outcome = api
         .issuer
         .grant(grant, &client, request, &call.context)
-        .await?;
+        .await;
+    match &outcome {
+        Ok(issued) => pending.end(|| Ended::ok(issued.key)),
+        Err(GrantError::Broken(_)) => pending.end(Ended::failed),
+        Err(_) => pending.refused(),
+    }
+    let issued = outcome?;
     api.metrics.issued(TokenKind::Access, issued.format);
     api.metrics.operation(Operation::Issue, call.started);
-    call.audit(api, || Audited {
-        event: "token.issued",
-        outcome: "ok",
-        client_id: Some(client_id),
-        token_id: Some(issued.key.to_string()),
-        ..Audited::default()
-    });
     Ok(respond::token(&TokenResponse::from(&issued)))
 }
 

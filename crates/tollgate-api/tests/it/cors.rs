@@ -27,3 +27,21 @@ fn a_page_of_an_allowed_origin_reads_every_answer() {
         }
     }
 }
+
+/// A gateway asks with the method of its caller and lets through what is answered 2xx.
+#[test]
+fn a_preflight_needs_a_token_where_gateways_ask() {
+    let service = Service::start();
+    let preflight = [
+        ("origin", "https://app.example.com"),
+        ("access-control-request-method", "POST"),
+    ];
+    for (path, status) in [("/oauth/token", 204), ("/oauth/validate", 400)] {
+        let answer = service.options(path, &preflight);
+        assert_eq!(answer.status, status, "{path} {answer:?}");
+    }
+    let token = service.access_token(&service.demo);
+    let bearer = format!("Bearer {token}");
+    let headers = [&preflight[..], &[("authorization", &bearer)]].concat();
+    assert_eq!(service.options("/oauth/validate", &headers).status, 200);
+}

@@ -9,6 +9,7 @@
 
 mod admin;
 mod cors;
+mod gate;
 mod health;
 mod oauth;
 mod openapi;

@@ -20,11 +20,12 @@ use tollgate_issuer::{Context, Issuer, KeyPolicy, MasterKey, Settings, clients::
 use tollgate_jose::Algorithm;
 use tollgate_limit::Quota;
 use tollgate_protocol::{Resources, TokenFormat};
-use tollgate_store::MemoryStore;
 use tollgate_web::{
     HealthRegistry, HttpMetrics, OverloadLimits, Server, ServerConfig, TrustedProxies,
     metrics::Registry,
 };
+
+use crate::gate::GatedStore;
 
 /// The audience of the demo client, which the server `orders` is.
 pub(crate) const ORDERS: &str = "https://orders.example.com";
@@ -33,7 +34,7 @@ pub(crate) const ISSUER: &str = "https://auth.example.com";
 
 pub(crate) struct Service {
     pub(crate) address: SocketAddr,
-    pub(crate) issuer: Arc<Issuer<MemoryStore>>,
+    pub(crate) issuer: Arc<Issuer<GatedStore>>,
     pub(crate) registry: Registry,
     hand: Arc<AtomicU64>,
     runtime: tokio::runtime::Runtime,
@@ -166,7 +167,7 @@ impl Service {
     /// Asks the issuer directly, as an administrator would.
     pub(crate) fn administer<T>(
         &self,
-        work: impl AsyncFnOnce(&Issuer<MemoryStore>, &Context<'_>) -> T,
+        work: impl AsyncFnOnce(&Issuer<GatedStore>, &Context<'_>) -> T,
     ) -> T {
         let clock = Clock::manual(Arc::clone(&self.hand));
         let context = Context {
@@ -177,7 +178,21 @@ impl Service {
     }
 
     pub(crate) fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
-        let mut request = agent().get(format!("http://{}{path}", self.address));
+        Self::without_body(agent().get(self.url(path)), headers)
+    }
+
+    pub(crate) fn options(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        Self::without_body(agent().options(self.url(path)), headers)
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    fn without_body(
+        mut request: ureq::RequestBuilder<ureq::typestate::WithoutBody>,
+        headers: &[(&str, &str)],
+    ) -> Answer {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -204,7 +219,7 @@ impl Service {
     }
 
     pub(crate) fn send(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        let mut request = agent().post(format!("http://{}{path}", self.address));
+        let mut request = agent().post(self.url(path));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -271,7 +286,7 @@ fn defaults() -> ApiConfig {
     }
 }
 
-async fn open(clock: &Clock) -> Arc<Issuer<MemoryStore>> {
+async fn open(clock: &Clock) -> Arc<Issuer<GatedStore>> {
     let settings = Settings {
         issuer: ISSUER.to_owned(),
         access_format: TokenFormat::Jwt,
@@ -292,12 +307,12 @@ async fn open(clock: &Clock) -> Arc<Issuer<MemoryStore>> {
         entropy: &SystemEntropy,
     };
     let master = MasterKey::generate(&SystemEntropy).unwrap();
-    let issuer = Issuer::open(MemoryStore::default(), settings, master, &context).await;
+    let issuer = Issuer::open(GatedStore::new(), settings, master, &context).await;
     Arc::new(issuer.unwrap())
 }
 
 async fn create(
-    issuer: &Issuer<MemoryStore>,
+    issuer: &Issuer<GatedStore>,
     clock: &Clock,
     id: &str,
     serves: &[&str],

@@ -4,13 +4,16 @@ use std::fmt;
 
 use aws_lc_rs::digest::{Context, SHA256};
 
+/// The event that begins a file whose chain began in another: its `prev` is the last hash there.
+pub(crate) const CONTINUED: &str = "audit_log.continued";
+
 /// What stands between an event's own members and the chain's.
 const PREV: &str = ",\"prev\":\"";
 const HASH: &str = "\",\"hash\":\"";
 const END: &str = "\"}";
 
 /// The hash of a line, in hexadecimal.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LineHash(String);
 
 impl LineHash {
@@ -36,7 +39,8 @@ impl LineHash {
         )
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads the hash that [`Display`](fmt::Display) writes.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         (text.len() == Self::DIGITS && text.bytes().all(is_digit)).then(|| Self(text.to_owned()))
     }
@@ -92,6 +96,17 @@ pub(crate) fn check(prev: &LineHash, line: &str) -> Result<LineHash, Break> {
     } else {
         Err(Break::Changed)
     }
+}
+
+/// What `line`, the first of a file, follows if it carries on the chain of another.
+pub(crate) fn continued(line: &str) -> Option<LineHash> {
+    #[derive(serde::Deserialize)]
+    struct First<'a> {
+        event: &'a str,
+        prev: &'a str,
+    }
+    let first: First<'_> = serde_json::from_str(line).ok()?;
+    LineHash::parse(first.prev).filter(|_| first.event == CONTINUED)
 }
 
 fn split<'a>(text: &'a str, mark: &str) -> Result<(&'a str, LineHash), Break> {

@@ -8,10 +8,10 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::chain::{Break, LineHash, check};
+use super::chain::{Break, LineHash, check, continued};
 
 /// The longest line, in bytes: identifiers and addresses are bounded, and so is what names them.
-const LINE_BYTES_MAX: u64 = 64 * 1024;
+const LINE_BYTES_MAX: usize = 64 * 1024;
 
 /// What an audit log is worth.
 pub(crate) enum Verdict {
@@ -21,6 +21,9 @@ pub(crate) enum Verdict {
         lines: u64,
         /// The hash of the last one.
         last: String,
+        /// The hash of the last line of the file before, which the first line here follows; none
+        /// when the chain begins here.
+        follows: Option<String>,
     },
     /// One does not.
     Broken {
@@ -31,14 +34,23 @@ pub(crate) enum Verdict {
     },
 }
 
+/// What the first line of a file must follow.
+#[derive(Clone, Debug)]
+pub(crate) enum Start {
+    /// Nothing, or the last line of a file before: then it says so itself.
+    Begun,
+    /// The line with this hash.
+    After(LineHash),
+}
+
 /// Checks the audit log at `path`.
 ///
 /// # Errors
 ///
 /// When it cannot be read.
-pub(crate) fn verify_file(path: &Path) -> anyhow::Result<Verdict> {
+pub(crate) fn verify_file(path: &Path, start: Start) -> anyhow::Result<Verdict> {
     let file = File::open(path).with_context(|| format!("failed to open {}", path.display()))?;
-    let mut chain = Chain::new();
+    let mut chain = Chain::new(start);
     let mut reader = BufReader::new(file);
     loop {
         match chain
@@ -47,10 +59,12 @@ pub(crate) fn verify_file(path: &Path) -> anyhow::Result<Verdict> {
         {
             Next::Line => {}
             Next::End => {
-                let last = chain.last.to_string();
                 return Ok(Verdict::Whole {
                     lines: chain.lines,
-                    last,
+                    last: chain.last.to_string(),
+                    follows: Some(chain.first)
+                        .filter(|first| *first != LineHash::start())
+                        .map(|first| first.to_string()),
                 });
             }
             Next::Broken(why) => {
@@ -68,6 +82,10 @@ pub(super) struct Chain {
     pub(super) lines: u64,
     pub(super) bytes: u64,
     pub(super) last: LineHash,
+    /// What the first line follows.
+    first: LineHash,
+    /// Whether the first line may say itself what it follows.
+    may_continue: bool,
     buffer: Vec<u8>,
 }
 
@@ -79,11 +97,17 @@ pub(super) enum Next {
 }
 
 impl Chain {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(start: Start) -> Self {
+        let (first, may_continue) = match start {
+            Start::Begun => (LineHash::start(), true),
+            Start::After(hash) => (hash, false),
+        };
         Self {
             lines: 0,
             bytes: 0,
-            last: LineHash::start(),
+            last: first.clone(),
+            first,
+            may_continue,
             buffer: Vec::new(),
         }
     }
@@ -93,16 +117,30 @@ impl Chain {
         self.buffer.clear();
         let read = reader
             .by_ref()
-            .take(LINE_BYTES_MAX)
+            .take(LINE_BYTES_MAX as u64)
             .read_until(b'\n', &mut self.buffer)?;
         if read == 0 {
             return Ok(Next::End);
         }
         let Some(line) = self.buffer.strip_suffix(b"\n") else {
-            return Ok(Next::Broken(Break::Truncated));
+            // Cut off is what the file ends with. What is longer than any line never was one, and
+            // there may be whole ones after it.
+            return Ok(Next::Broken(if self.buffer.len() < LINE_BYTES_MAX {
+                Break::Truncated
+            } else {
+                Break::Malformed
+            }));
         };
-        let checked = std::str::from_utf8(line).map_err(|_| Break::Malformed);
-        match checked.and_then(|line| check(&self.last, line)) {
+        let Ok(line) = std::str::from_utf8(line) else {
+            return Ok(Next::Broken(Break::Malformed));
+        };
+        if std::mem::take(&mut self.may_continue)
+            && let Some(before) = continued(line)
+        {
+            self.first = before.clone();
+            self.last = before;
+        }
+        match check(&self.last, line) {
             Ok(hash) => {
                 self.last = hash;
                 self.lines += 1;

@@ -1,10 +1,9 @@
 //! Writing an audit log: a bounded queue, and one thread that appends and syncs in batches.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::{BufReader, Read as _, Seek as _, SeekFrom, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
+    fs::File,
+    io::Write as _,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -13,28 +12,28 @@ use std::{
     thread::JoinHandle,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use tollgate_api::audit::{AuditEvent, AuditSink, AuditUnavailable};
 
 use super::{
-    chain::{Break, LineHash, append},
-    verify::{Chain, Next},
+    chain::{LineHash, append},
+    file,
 };
 
-/// Events that wait for the disk; past it whatever they speak of is refused.
-const QUEUE_MAX: usize = 16_384;
-/// The most events of one sync.
+/// Lines that wait for the disk; past it whatever they speak of is refused before it is done.
+const QUEUE_MAX: usize = 8192;
+/// The most deeds of one sync.
 const BATCH_MAX: usize = 4096;
 
 /// An open audit log.
 ///
 /// Events are taken without waiting for the disk and reach it within one sync. It fails closed:
-/// when the queue is full or the disk has failed once, nothing is taken, and the callers refuse
+/// when the queue is full or the disk has failed once, nothing is let begin, and the callers refuse
 /// what they were asked for.
 pub(crate) struct AuditLog {
     queue: SyncSender<Message>,
     has_failed: Arc<AtomicBool>,
-    /// How many wait; half of the queue is kept for what was let begin.
+    /// How many lines wait.
     queued: Arc<AtomicUsize>,
 }
 
@@ -42,53 +41,72 @@ pub(crate) struct AuditLog {
 pub(crate) struct Writer(SyncSender<Message>, JoinHandle<()>);
 
 enum Message {
-    Event(String),
+    /// The lines of one deed, in order.
+    Events(Lines),
+    /// The file was moved away: begin the next one, with this event.
+    Reopen(String),
     Close,
 }
 
-impl AuditLog {
-    /// Opens the log at `path` and goes on where it ends.
-    ///
-    /// A last line that the death of a server cut off is removed; it was never whole.
-    ///
-    /// # Errors
-    ///
-    /// When the file cannot be written, or its chain is broken: nobody should write on as if
-    /// nothing had happened.
-    pub(crate) fn open(path: &Path) -> anyhow::Result<(Self, Writer)> {
-        let name = path.display();
-        let mut file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(path)
-            .with_context(|| format!("failed to open {name}"))?;
-        let last = resume(&mut file).with_context(|| format!("failed to go on with {name}"))?;
-        let (queue, events) = sync_channel(QUEUE_MAX);
-        let has_failed = Arc::new(AtomicBool::new(false));
-        let failed = Arc::clone(&has_failed);
-        let queued = Arc::<AtomicUsize>::default();
-        let waiting = Arc::clone(&queued);
-        let thread = std::thread::Builder::new()
-            .name("audit".to_owned())
-            .spawn(move || write(file, last, &events, (&failed, &waiting)))
-            .context("failed to start the audit thread")?;
-        Ok((
-            Self {
-                queue: queue.clone(),
-                has_failed,
-                queued,
-            },
-            Writer(queue, thread),
-        ))
-    }
+/// Events on their way to the disk.
+enum Lines {
+    /// The usual case, without a list.
+    One(String),
+    Several(Vec<String>),
 }
 
 impl AuditLog {
+    /// Opens the log at `path` and goes on where it ends; see [`file::open`]. At most `deeds_max`
+    /// are under way at any time.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be gone on with.
+    pub(crate) fn open(path: &Path, deeds_max: usize) -> anyhow::Result<(Self, Writer)> {
+        let (file, last) = file::open(path)?;
+        // Whoever found room in the queue before a deed finds room after it, too: so many more may
+        // come, each as one message.
+        let (queue, messages) = sync_channel(QUEUE_MAX.saturating_add(deeds_max));
+        let has_failed = Arc::new(AtomicBool::new(false));
+        let queued = Arc::<AtomicUsize>::default();
+        let appender = Appender {
+            path: path.to_owned(),
+            file,
+            last,
+            lines: String::new(),
+            has_failed: Arc::clone(&has_failed),
+            queued: Arc::clone(&queued),
+        };
+        let thread = std::thread::Builder::new()
+            .name("audit".to_owned())
+            .spawn(move || appender.run(&messages))
+            .context("failed to start the audit thread")?;
+        let log = Self {
+            queue: queue.clone(),
+            has_failed,
+            queued,
+        };
+        Ok((log, Writer(queue, thread)))
+    }
+
     /// Whether the disk took everything so far.
     pub(crate) fn is_writable(&self) -> bool {
         !self.has_failed.load(Ordering::Acquire)
+    }
+
+    /// Goes on in a new file if the present one was moved away; `event` is its first line, which
+    /// carries the chain on.
+    pub(crate) fn reopen(&self, event: &AuditEvent<'_>) {
+        let sent = serde_json::to_string(event)
+            .map_err(|_| AuditUnavailable)
+            .and_then(|event| self.send(Message::Reopen(event)));
+        if sent.is_err() {
+            tracing::error!("kept the audit log: it is too busy to begin a new one");
+        }
+    }
+
+    fn send(&self, message: Message) -> Result<(), AuditUnavailable> {
+        self.queue.try_send(message).map_err(|_| AuditUnavailable)
     }
 }
 
@@ -98,22 +116,26 @@ impl AuditSink for AuditLog {
     }
 
     fn check(&self) -> Result<(), AuditUnavailable> {
-        if self.is_writable() && self.queued.load(Ordering::Relaxed) < QUEUE_MAX / 2 {
+        if self.is_writable() && self.queued.load(Ordering::Relaxed) < QUEUE_MAX {
             Ok(())
         } else {
             Err(AuditUnavailable)
         }
     }
 
-    fn record(&self, event: &AuditEvent<'_>) -> Result<(), AuditUnavailable> {
+    fn record(&self, events: &[AuditEvent<'_>]) -> Result<(), AuditUnavailable> {
         if !self.is_writable() {
             return Err(AuditUnavailable);
         }
-        let line = serde_json::to_string(event).map_err(|_| AuditUnavailable)?;
-        self.queued.fetch_add(1, Ordering::Relaxed);
-        self.queue.try_send(Message::Event(line)).map_err(|_| {
-            self.queued.fetch_sub(1, Ordering::Relaxed);
-            AuditUnavailable
+        let line = |event| serde_json::to_string(event).map_err(|_| AuditUnavailable);
+        let lines = match events {
+            [] => return Ok(()),
+            [one] => Lines::One(line(one)?),
+            several => Lines::Several(several.iter().map(line).collect::<Result<_, _>>()?),
+        };
+        self.queued.fetch_add(events.len(), Ordering::Relaxed);
+        self.send(Message::Events(lines)).inspect_err(|_| {
+            self.queued.fetch_sub(events.len(), Ordering::Relaxed);
         })
     }
 }
@@ -128,66 +150,75 @@ impl Writer {
     }
 }
 
-/// Checks the whole chain and cuts off a torn last line; returns the hash to go on from.
-fn resume(file: &mut File) -> anyhow::Result<LineHash> {
-    let mut chain = Chain::new();
-    // A device has no past to go on from, and may never end.
-    let length = file.metadata()?.len();
-    let mut reader = BufReader::new((&*file).take(length));
-    loop {
-        match chain.next(&mut reader)? {
-            Next::Line => {}
-            Next::End => return Ok(chain.last),
-            Next::Broken(Break::Truncated) => break,
-            Next::Broken(why) => bail!(
-                "line {} is broken: {why}; move the file away to begin a new one",
-                chain.lines + 1
-            ),
-        }
-    }
-    file.set_len(chain.bytes)?;
-    file.seek(SeekFrom::End(0))?;
-    file.sync_all()?;
-    tracing::warn!(
-        line = chain.lines + 1,
-        "removed the torn last line of the audit log"
-    );
-    Ok(chain.last)
+/// What the thread works on.
+struct Appender {
+    path: PathBuf,
+    file: File,
+    last: LineHash,
+    /// What is to be written next.
+    lines: String,
+    has_failed: Arc<AtomicBool>,
+    queued: Arc<AtomicUsize>,
 }
 
-fn write(
-    mut file: File,
-    mut last: LineHash,
-    events: &Receiver<Message>,
-    (failed, queued): (&AtomicBool, &AtomicUsize),
-) {
-    let mut lines = String::new();
-    let mut is_open = true;
-    while is_open {
-        let Ok(first) = events.recv() else { return };
-        lines.clear();
-        for message in std::iter::once(first)
-            .chain(events.try_iter())
-            .take(BATCH_MAX)
-        {
-            match message {
-                Message::Event(event) => {
-                    queued.fetch_sub(1, Ordering::Relaxed);
-                    last = append(&mut lines, &last, &event);
+impl Appender {
+    fn run(mut self, messages: &Receiver<Message>) {
+        let mut is_open = true;
+        while is_open {
+            let Ok(first) = messages.recv() else { return };
+            let batch = std::iter::once(first).chain(messages.try_iter());
+            for message in batch.take(BATCH_MAX) {
+                match message {
+                    Message::Events(lines) => self.take(&lines),
+                    Message::Reopen(event) => {
+                        self.write();
+                        self.reopen(&event);
+                    }
+                    Message::Close => is_open = false,
                 }
-                Message::Close => is_open = false,
+            }
+            self.write();
+        }
+    }
+
+    fn take(&mut self, lines: &Lines) {
+        let lines = match lines {
+            Lines::One(line) => std::slice::from_ref(line),
+            Lines::Several(lines) => lines,
+        };
+        for line in lines {
+            self.last = append(&mut self.lines, &self.last, line);
+        }
+        self.queued.fetch_sub(lines.len(), Ordering::Relaxed);
+    }
+
+    fn write(&mut self) {
+        // Once a write has failed nobody knows what the disk holds; a restart finds out.
+        if !self.lines.is_empty() && !self.has_failed.load(Ordering::Acquire) {
+            let written = self.file.write_all(self.lines.as_bytes());
+            if let Err(error) = written.and_then(|()| self.file.sync_data()) {
+                tracing::error!(%error, "the audit log cannot be written; refusing what needs it");
+                self.has_failed.store(true, Ordering::Release);
             }
         }
-        // Once a write has failed nobody knows what the disk holds; a restart finds out.
-        if failed.load(Ordering::Acquire) {
-            continue;
-        }
-        if let Err(error) = file
-            .write_all(lines.as_bytes())
-            .and_then(|()| file.sync_data())
-        {
-            tracing::error!(%error, "the audit log cannot be written; refusing what needs it");
-            failed.store(true, Ordering::Release);
+        self.lines.clear();
+    }
+
+    /// Goes on in the file that is at the path now, with `event` as its first line; with the old
+    /// one when there is no other, or it cannot be had.
+    fn reopen(&mut self, event: &str) {
+        match file::next(&self.path, &self.file) {
+            Ok(None) => {}
+            Ok(Some(file)) => {
+                self.file = file;
+                self.last = append(&mut self.lines, &self.last, event);
+                self.write();
+                tracing::info!(path = %self.path.display(), "began a new audit log");
+            }
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::error!(error, "kept the old audit log");
+            }
         }
     }
 }

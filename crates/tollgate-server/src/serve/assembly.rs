@@ -7,10 +7,11 @@ use tokio::sync::watch;
 use tollgate_api::{
     Api, ApiParts, Clock, SystemEntropy,
     admin::{AdminHandler, AdminParts, AdminState, AdminToken, ROUTE_TEMPLATES, RunToTheEnd},
-    audit::{AuditSink, NoAudit},
+    audit::{AuditEvent, AuditSink, NoAudit},
     route_templates,
 };
-use tollgate_issuer::{Context, Issuer};
+use tollgate_issuer::{Context, Issuer, MasterKey, Settings};
+use tollgate_store::Store as _;
 use tollgate_web::{
     Drained, HealthRegistry, HttpMetrics, Server, TlsReloader, TrustedProxies, metrics::Registry,
 };
@@ -26,7 +27,7 @@ use super::{
     signals::ended,
 };
 use crate::{
-    audit::AuditLog,
+    audit::{AuditLog, CONTINUED},
     cli::output,
     config::{self, Config, Loaded, Mode},
     private_file::DemoFile,
@@ -39,6 +40,9 @@ pub(super) struct Assembly {
     issuer: Arc<Issuer<Backend>>,
     clock: Clock,
     clock_file: PathBuf,
+    audit: Arc<dyn AuditSink>,
+    /// The same, if it is a file.
+    log: Option<Arc<AuditLog>>,
     public: (Server, Arc<Api<Backend>>),
     admin: (Server, AdminHandler),
     addresses: Addresses,
@@ -58,7 +62,11 @@ struct Addresses {
 pub(super) struct Closer(Arc<Issuer<Backend>>);
 
 /// What SIGHUP reaches.
-pub(super) struct Reloader(Option<TlsReloader>);
+pub(super) struct Reloader {
+    tls: Option<TlsReloader>,
+    audit: Option<Arc<AuditLog>>,
+    clock: Clock,
+}
 
 impl Assembly {
     /// Opens the store, binds the listeners and puts everything together; nothing is served yet.
@@ -69,7 +77,7 @@ impl Assembly {
     pub(super) async fn open(
         loaded: Loaded,
         mode: Mode,
-        audit: Option<AuditLog>,
+        log: Option<Arc<AuditLog>>,
         traces: Option<Traces>,
     ) -> anyhow::Result<Self> {
         let effective = config::effective(&loaded);
@@ -99,21 +107,18 @@ impl Assembly {
         };
         let master = data.master_key(&config.keys.master, &store).await?;
         let told = settings::issuer(&config, addresses.issuer.clone());
-        let issuer = Issuer::open(store, told, master, &context).await;
-        let issuer = Arc::new(issuer.context("failed to open the token service")?);
-        let (audit, checks) = audit_and_checks(audit, &issuer, &clock);
-        let api = Api::new(
-            ApiParts {
-                issuer: Arc::clone(&issuer),
-                clock: clock.clone(),
-                entropy: Arc::new(SystemEntropy),
-                audit,
-                health: Arc::new(checks),
-                registry: registry.clone(),
-            },
-            &settings::api(&config)?,
-        )?;
-        let api = Arc::new(api);
+        let (issuer, kids) = open_issuer(store, told, master, &context).await?;
+        let (audit, checks) = audit_and_checks(log.as_ref(), &issuer, &clock);
+        background::tell_keys(&*audit, &issuer, &context, &kids);
+        let parts = ApiParts {
+            issuer: Arc::clone(&issuer),
+            clock: clock.clone(),
+            entropy: Arc::new(SystemEntropy),
+            audit: Arc::clone(&audit),
+            health: Arc::new(checks),
+            registry: registry.clone(),
+        };
+        let api = Arc::new(Api::new(parts, &settings::api(&config)?)?);
         let token = data.admin_token()?;
         let parts = AdminParts {
             token: AdminToken::new(&token)?,
@@ -135,6 +140,8 @@ impl Assembly {
             issuer,
             clock,
             clock_file: data.clock_file(),
+            audit,
+            log,
             public: (public, api),
             admin: (admin, handler),
             addresses,
@@ -175,7 +182,11 @@ impl Assembly {
     }
 
     pub(super) fn reloader(&self) -> Reloader {
-        Reloader(self.public.0.tls_reloader())
+        Reloader {
+            tls: self.public.0.tls_reloader(),
+            audit: self.log.clone(),
+            clock: self.clock.clone(),
+        }
     }
 
     /// Serves until `end` says so, and finishes what is in flight then.
@@ -188,6 +199,7 @@ impl Assembly {
             tokio::spawn(background::keys(
                 Arc::clone(&self.issuer),
                 self.clock.clone(),
+                self.audit,
             )),
             tokio::spawn(background::cleanup(
                 Arc::clone(&self.issuer),
@@ -271,12 +283,33 @@ impl Closer {
 impl Reloader {
     /// Reads the TLS files again; bad ones leave the old ones in place.
     pub(super) fn tls(&self) {
-        match self.0.as_ref().map(TlsReloader::reload) {
+        match self.tls.as_ref().map(TlsReloader::reload) {
             None => {}
             Some(Ok(())) => tracing::info!("took the TLS files"),
             Some(Err(error)) => tracing::error!(%error, "kept the old TLS files"),
         }
     }
+
+    /// Goes on in a new audit log if the present one was moved away.
+    pub(super) fn audit(&self) {
+        if let Some(audit) = &self.audit {
+            audit.reopen(&AuditEvent::new(self.clock.now().wall, CONTINUED));
+        }
+    }
+}
+
+/// The issuer, and the ids of the signing keys that were there before it.
+async fn open_issuer(
+    store: Backend,
+    told: Settings,
+    master: MasterKey,
+    context: &Context<'_>,
+) -> anyhow::Result<(Arc<Issuer<Backend>>, Vec<String>)> {
+    let ring = store.key_ring().await.context("failed to read the store")?;
+    let kids = ring.keys.into_iter().map(|key| key.kid).collect();
+    let issuer = Issuer::open(store, told, master, context).await;
+    let issuer = issuer.context("failed to open the token service")?;
+    Ok((Arc::new(issuer), kids))
 }
 
 fn bind(
@@ -308,7 +341,7 @@ fn admin_routes() -> u16 {
 }
 
 fn audit_and_checks(
-    audit: Option<AuditLog>,
+    audit: Option<&Arc<AuditLog>>,
     issuer: &Arc<Issuer<Backend>>,
     clock: &Clock,
 ) -> (Arc<dyn AuditSink>, HealthRegistry) {
@@ -318,9 +351,8 @@ fn audit_and_checks(
     health::clock(&checks, clock);
     match audit {
         Some(audit) => {
-            let audit = Arc::new(audit);
-            health::audit(&checks, &audit);
-            (audit, checks)
+            health::audit(&checks, audit);
+            (Arc::clone(audit) as Arc<dyn AuditSink>, checks)
         }
         None => (Arc::new(NoAudit), checks),
     }

@@ -8,7 +8,10 @@ use std::{
 };
 
 use tokio::time::sleep;
-use tollgate_api::{Clock, SystemEntropy};
+use tollgate_api::{
+    Clock, SystemEntropy,
+    audit::{AuditEvent, AuditSink, key_events},
+};
 use tollgate_issuer::{Context, Issuer};
 use tollgate_jose::Algorithm;
 use tollgate_store::Store;
@@ -24,13 +27,18 @@ const CLOCK_INTERVAL: Duration = Duration::from_secs(1);
 const CLOCK_SET_BACK: Duration = Duration::from_millis(500);
 
 /// Makes, publishes and retires signing keys as they come of age. Never ends.
-pub(super) async fn keys<S: Store>(issuer: Arc<Issuer<S>>, clock: Clock) {
+pub(super) async fn keys<S: Store>(
+    issuer: Arc<Issuer<S>>,
+    clock: Clock,
+    audit: Arc<dyn AuditSink>,
+) {
     let mut held_back = Vec::new();
     loop {
         let context = Context {
             now: clock.now(),
             entropy: &SystemEntropy,
         };
+        let before = kids(&issuer, &context);
         let pause = match issuer.tick_keys(&context).await {
             Ok(pause) => pause,
             Err(error) => {
@@ -38,6 +46,7 @@ pub(super) async fn keys<S: Store>(issuer: Arc<Issuer<S>>, clock: Clock) {
                 RETRY
             }
         };
+        tell_keys(&*audit, &issuer, &context, &before);
         let before = held_back;
         held_back = issuer.rotations_held_back(&context).unwrap_or_default();
         if held_back != before {
@@ -45,6 +54,25 @@ pub(super) async fn keys<S: Store>(issuer: Arc<Issuer<S>>, clock: Clock) {
         }
         sleep(pause).await;
     }
+}
+
+/// Tells the audit log of the signing keys that came and went since their ids were `before`.
+pub(super) fn tell_keys<S: Store>(
+    audit: &dyn AuditSink,
+    issuer: &Issuer<S>,
+    context: &Context<'_>,
+    before: &[String],
+) {
+    let after = kids(issuer, context);
+    let events: Vec<AuditEvent<'_>> = key_events(context.now.wall, before, &after).collect();
+    if !events.is_empty() {
+        audit.tell(&events);
+    }
+}
+
+fn kids<S: Store>(issuer: &Issuer<S>, context: &Context<'_>) -> Vec<String> {
+    let keys = issuer.keys(context).into_iter();
+    keys.map(|key| key.kid).collect()
 }
 
 fn tell_held_back(algorithms: &[Algorithm]) {

@@ -13,7 +13,7 @@ mod settings;
 mod signals;
 mod store_metrics;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use clap::Args;
 use tokio::sync::watch;
@@ -38,7 +38,7 @@ Examples:
   TOLLGATE_ISSUER=https://auth.example.com tollgate serve --data-dir /var/lib/tollgate
 
 SIGTERM and Ctrl-C finish what is in flight, then exit 0. SIGHUP reads the TLS files and log.level
-again.")]
+again, and begins a new audit log if the file was moved away.")]
 pub(crate) struct Arguments {
     /// The configuration file
     #[arg(long, value_name = "FILE", env = "TOLLGATE_CONFIG")]
@@ -80,10 +80,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 async fn serve(arguments: &Arguments, loaded: Loaded, logs: &Logs) -> anyhow::Result<()> {
     let (mut ends, mut hangups) = (Ends::catch()?, Hangups::catch()?);
     let audit = match &loaded.config.audit.path {
-        Some(path) => Some(audit::AuditLog::open(path)?),
+        Some(path) => Some(audit::AuditLog::open(
+            path,
+            settings::deeds_max(&loaded.config),
+        )?),
         None => None,
     };
     let (sink, audit_writer) = audit.unzip();
+    let sink = sink.map(Arc::new);
     let traces = Traces::start(&loaded.config.telemetry)?;
     let assembly = Assembly::open(loaded, arguments.mode(), sink, traces.clone()).await?;
     assembly.announce()?;
@@ -91,6 +95,7 @@ async fn serve(arguments: &Arguments, loaded: Loaded, logs: &Logs) -> anyhow::Re
     let reload = assembly.reloader();
     let hangups = hangups.each(|| {
         reload.tls();
+        reload.audit();
         reload_level(arguments, logs);
     });
     let closer = assembly.closer();

@@ -10,8 +10,19 @@ use crate::config::{self, Config};
 
 /// The management listener is for a few people and a scraper.
 const ADMIN_CONNECTIONS_MAX: usize = 256;
-/// Backups and profiles take their time.
+/// Backups, restores and profiles take their time.
 const ADMIN_REQUEST_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(600);
+
+/// Changes by administrators that may be under way at once: far more than there are.
+const ADMIN_DEEDS_MAX: usize = 1024;
+
+/// How many requests may be doing something at once that the audit log is told of.
+pub(super) const fn deeds_max(config: &Config) -> usize {
+    config
+        .overload
+        .in_flight_max
+        .saturating_add(ADMIN_DEEDS_MAX)
+}
 
 /// What the issuer is told.
 pub(super) fn issuer(config: &Config, issuer: String) -> Settings {
@@ -108,6 +119,7 @@ pub(super) fn public_server(config: &Config) -> ServerConfig {
 pub(super) fn admin_server(config: &Config) -> ServerConfig {
     ServerConfig {
         connections_max: ADMIN_CONNECTIONS_MAX,
+        read_timeout: ADMIN_REQUEST_TIMEOUT,
         request_timeout: ADMIN_REQUEST_TIMEOUT,
         drain_timeout: config.server.timeouts.drain,
         body_bytes_max: admin::RESTORE_BYTES_MAX,

@@ -62,16 +62,12 @@ fn what_was_done_is_chained_and_goes_on_after_a_restart() {
     assert!(has("client.created", "shop"), "{events:#?}");
     assert!(has("client.deleted", "shop"), "{events:#?}");
     for line in &events {
-        for member in [
-            "time",
-            "event",
-            "outcome",
-            "request_id",
-            "ip",
-            "prev",
-            "hash",
-        ] {
+        let by_itself = line["event"] == "key.created";
+        for member in ["time", "event", "outcome", "prev", "hash"] {
             assert!(!line[member].is_null(), "{member} in {line}");
+        }
+        for member in ["request_id", "ip"] {
+            assert_eq!(line[member].is_null(), by_itself, "{member} in {line}");
         }
     }
     let text = fs::read_to_string(&path).unwrap();
@@ -206,4 +202,134 @@ fn what_cannot_be_noted_is_refused() {
     assert!(metric.body.contains("tokens_active 0"), "{}", metric.body);
     let ready = server.http().get("/ready", &[]).expect_status(503).json();
     assert_eq!(ready["checks"]["audit"]["status"], "failed");
+}
+
+#[test]
+fn a_log_that_was_moved_away_goes_on_in_the_next_file() {
+    let (mut server, path) = start();
+    let _ = server.create_client(&["--id", "a"]);
+    let old = format!("{path}.1");
+    fs::rename(&path, &old).unwrap();
+    // Nobody was told yet.
+    let _ = server.create_client(&["--id", "b"]);
+    assert!(!Path::new(&path).exists());
+    server.signal("HUP");
+    server.await_log("began a new audit log");
+    let _ = server.create_client(&["--id", "c"]);
+    // The file is where it was: there is nothing to begin.
+    server.signal("HUP");
+    let _ = server.create_client(&["--id", "d"]);
+    assert!(server.terminate().success());
+    assert_eq!(server.log().matches("began a new audit log").count(), 1);
+
+    let (first, second) = (verify(&old, 0), verify(&path, 0));
+    assert_eq!(first["follows"], Value::Null);
+    assert_eq!(second["follows"], first["last_hash"]);
+    let targets = |path: &str| -> Vec<String> {
+        let created = |line: &Value| {
+            (line["event"] == "client.created").then(|| line["target"].as_str().unwrap().to_owned())
+        };
+        lines(path).iter().filter_map(created).collect()
+    };
+    assert_eq!(targets(&old)[..], ["a", "b"]);
+    assert_eq!(targets(&path)[..], ["c", "d"]);
+    assert_eq!(lines(&path)[0]["event"], "audit_log.continued");
+
+    let after = |hash: &str, code: i32| {
+        tollgate(&["audit", "verify", "--after", hash, &path, "--json"])
+            .expect_code(code)
+            .json()
+    };
+    let last = first["last_hash"].as_str().unwrap();
+    assert_eq!(after(last, 0)["valid"], true);
+    assert_eq!(after(&"0".repeat(64), 1)["line"], 1);
+    let _ = tollgate(&["audit", "verify", "--after", "x", &path]).expect_code(2);
+    // Without its first line it would be a chain that begins nowhere.
+    let text = fs::read_to_string(&path).unwrap();
+    let headless = format!("{path}.headless");
+    fs::write(&headless, text.split_once('\n').unwrap().1).unwrap();
+    assert_eq!(verify(&headless, 1)["line"], 1);
+
+    let mut server = server.restart();
+    assert!(server.terminate().success());
+    assert_eq!(verify(&path, 0)["follows"], first["last_hash"]);
+}
+
+#[test]
+fn what_stands_in_the_place_of_a_log_is_left_alone() {
+    let (mut server, path) = start();
+    let old = format!("{path}.1");
+    fs::rename(&path, &old).unwrap();
+    fs::write(&path, "another's\n").unwrap();
+    server.signal("HUP");
+    server.await_log("kept the old audit log");
+    let _ = server.create_client(&["--id", "a"]);
+    assert!(server.terminate().success());
+    assert_eq!(fs::read_to_string(&path).unwrap(), "another's\n");
+    assert_eq!(verify(&old, 0)["valid"], true);
+    let last = lines(&old).pop().unwrap();
+    assert_eq!(last["target"], "a", "{last}");
+}
+
+#[test]
+fn a_log_has_one_writer() {
+    let (mut server, path) = start();
+    let before = fs::read_to_string(&path).unwrap();
+    let directory = tempfile::TempDir::new().unwrap();
+    let data = directory.path().to_str().unwrap();
+    let arguments = [
+        "serve",
+        "--dev",
+        "--listen",
+        "127.0.0.1:0",
+        "--admin-listen",
+        "127.0.0.1:0",
+        "--data-dir",
+        data,
+    ];
+    let variables = [("TOLLGATE_AUDIT__PATH", path.as_str())];
+    let output = tollgate_testkit::run(BINARY, &arguments, &variables, "").expect_code(1);
+    assert!(
+        output.stderr.contains("another process writes"),
+        "{}",
+        output.stderr
+    );
+    assert!(fs::read_to_string(&path).unwrap().starts_with(&before));
+    assert!(server.terminate().success());
+    assert_eq!(verify(&path, 0)["valid"], true);
+}
+
+#[test]
+fn keys_that_are_made_by_themselves_are_noted() {
+    let directory = tempfile::TempDir::new().unwrap().keep();
+    let path = directory.join("audit.jsonl").to_str().unwrap().to_owned();
+    let mut server = Builder::new(BINARY)
+        .config("[keys]\nrotate_every = \"2s\"\npublish_ahead = \"1s\"\njwks_max_age = \"1s\"")
+        .variable("TOLLGATE_AUDIT__PATH", &path)
+        .start();
+    let kids = || {
+        let keys = server
+            .tollgate(&["keys", "list", "--json"])
+            .expect_success();
+        let kid =
+            |line: &str| -> Value { serde_json::from_str::<Value>(line).unwrap()["kid"].clone() };
+        keys.stdout.lines().map(kid).collect::<Vec<_>>()
+    };
+    let begin = std::time::Instant::now();
+    while kids().len() < 2 {
+        assert!(begin.elapsed().as_secs() < 60, "no key is made");
+    }
+    let made = kids();
+    assert!(server.terminate().success());
+    let events = lines(&path);
+    let created: Vec<&Value> = events
+        .iter()
+        .filter(|line| line["event"] == "key.created")
+        .collect();
+    for kid in &made {
+        let noted = created.iter().filter(|line| line["target"] == *kid);
+        assert_eq!(noted.count(), 1, "{kid} in {events:#?}");
+    }
+    // Nobody asked for them.
+    assert!(created.iter().all(|line| line["request_id"].is_null()));
 }

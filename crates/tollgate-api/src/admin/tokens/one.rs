@@ -2,7 +2,6 @@
 
 use axum::{body::Body, extract::State, http::StatusCode, response::Response};
 use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
 use tollgate_issuer::check::Revoker;
 use tollgate_store::{Revoked as Outcome, Store};
 use zeroize::Zeroizing;
@@ -17,7 +16,7 @@ use super::{
     Revoked,
 };
 use crate::{
-    oauth::claims::{Claims, Introspection, Redemption},
+    oauth::claims::{Introspection, Redemption},
     respond,
 };
 
@@ -58,15 +57,7 @@ pub(in super::super) async fn redeem<S: Store>(
         .map(|redeemed| redeemed.key.to_string());
     let note = Note::new("one_time_token.redeemed").token(key);
     let redeemed = state.audited(&origin, note, redeemed)?;
-    let data = redeemed
-        .record
-        .data
-        .as_deref()
-        .map(serde_json::from_str::<&RawValue>);
-    let redemption = Redemption {
-        claims: Claims::of_record(redeemed.key, &redeemed.record, &issuer.settings().issuer),
-        data: data.transpose().unwrap_or_default(),
-    };
+    let redemption = Redemption::of(&redeemed, &issuer.settings().issuer);
     Ok(respond::json(StatusCode::OK, &redemption).map(Body::new))
 }
 

@@ -23,6 +23,7 @@ use super::{claims::one_or_many, ott_redeem};
 use crate::{
     Api,
     call::Call,
+    deed::{Deed, Pending, Tokens},
     limits::Known,
     metrics::{Operation, Validation},
     refusal::Refusal,
@@ -85,11 +86,15 @@ pub(crate) async fn answer<S: Store>(
     let token = bearer(header.as_deref())?;
     let outcome = validate(api, token, &demand, call).await;
     let result = match &outcome {
-        Ok(_) => Validation::Valid,
-        Err(Failure::Unmet(Unmet::Scope(_) | Unmet::Target)) => Validation::Insufficient,
-        Err(_) => Validation::Invalid,
+        Ok(_) => Some(Validation::Valid),
+        Err(Failure::Unmet(Unmet::Scope(_) | Unmet::Target)) => Some(Validation::Insufficient),
+        Err(Failure::Unmet(Unmet::Audience) | Failure::Dead) => Some(Validation::Invalid),
+        // Nothing was found out about the token.
+        Err(Failure::Refused(_)) => None,
     };
-    api.metrics.validated(result, call.started.elapsed());
+    if let Some(result) = result {
+        api.metrics.validated(result, call.started.elapsed());
+    }
     api.metrics.operation(Operation::Validate, call.started);
     outcome
         .map(|record| accepted(&record))
@@ -172,8 +177,14 @@ async fn consume<S: Store>(
     api.audit
         .check()
         .map_err(|error| Failure::Refused(error.into()))?;
+    let deed = Deed {
+        event: ott_redeem::EVENT,
+        client_id: None,
+        tokens: Tokens::Known(live.key),
+    };
+    let pending = Pending::new(api, call, deed);
     let outcome = api.issuer.redeem_live(live, &call.context).await;
-    ott_redeem::note(api, call, None, &outcome);
+    pending.end(|| ott_redeem::ended(&outcome));
     match outcome {
         Ok(redeemed) => Ok(redeemed.record),
         Err(RedeemError::Broken(error)) => Err(Failure::Refused(error.into())),

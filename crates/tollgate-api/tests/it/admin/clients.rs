@@ -66,17 +66,51 @@ async fn a_client_is_registered_shown_changed_and_deleted() {
         .delete("/admin/clients/c")
         .await
         .refused(404, "not_found", "no such client");
+    let keys = panel.get("/admin/keys").await.expect(200);
+    let kid = keys["keys"][1]["kid"].as_str().unwrap();
     let log = panel.audit.take();
     assert_eq!(
         log,
         [
             "client.created ok c",
+            // Somebody has to sign with the algorithm.
+            &format!("key.created ok {kid}"),
             "client.disabled ok c",
+            "client.updated ok c",
             "client.updated ok c",
             "client.deleted ok c",
             "client.deleted not_found c",
         ]
     );
+}
+
+#[tokio::test]
+async fn the_audit_log_tells_all_that_a_patch_changed() {
+    let panel = Panel::new().await;
+    let created = panel
+        .post("/admin/clients", json!({"client_id": "c"}))
+        .await;
+    created.expect(201);
+    for (patch, expected) in [
+        (json!({"enabled": false}), &["client.disabled ok c"][..]),
+        (json!({"enabled": true}), &["client.enabled ok c"]),
+        (json!({"scope": "a"}), &["client.updated ok c"]),
+        (
+            json!({"enabled": true, "scope": "b"}),
+            &["client.enabled ok c", "client.updated ok c"],
+        ),
+        (
+            json!({"enabled": false, "jwks": null}),
+            &["client.disabled ok c", "client.updated ok c"],
+        ),
+    ] {
+        panel.audit.take();
+        panel
+            .patch("/admin/clients/c", patch.clone())
+            .await
+            .expect(200);
+        assert_eq!(panel.audit.take(), expected, "{patch}");
+    }
 }
 
 #[tokio::test]

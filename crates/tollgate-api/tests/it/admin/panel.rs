@@ -119,11 +119,11 @@ impl AuditSink for Log {
         Ok(())
     }
 
-    fn record(&self, event: &AuditEvent<'_>) -> Result<(), AuditUnavailable> {
-        self.lines
-            .lock()
-            .unwrap()
-            .push(serde_json::to_value(event).unwrap());
+    fn record(&self, events: &[AuditEvent<'_>]) -> Result<(), AuditUnavailable> {
+        let lines = events
+            .iter()
+            .map(|event| serde_json::to_value(event).unwrap());
+        self.lines.lock().unwrap().extend(lines);
         Ok(())
     }
 }

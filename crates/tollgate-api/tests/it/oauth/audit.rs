@@ -1,21 +1,37 @@
-//! An audit log that cannot take an event: what it would speak of is refused before it is done.
+//! What the audit log is told, and what happens when it cannot be: what it would speak of is refused
+//! before it is done.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    io::Write as _,
+    net::TcpStream,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use serde_json::json;
 use tollgate_api::audit::{AuditEvent, AuditSink, AuditUnavailable};
 use tollgate_store::Store as _;
 
-use crate::service::{Answer, Credentials, Service};
+use crate::service::{Answer, Credentials, Service, basic, encode};
 
 /// Takes events, until its disk is full.
 #[derive(Default)]
 struct Disk {
     is_full: AtomicBool,
-    events: Mutex<Vec<(&'static str, &'static str)>>,
+    events: Mutex<Vec<Noted>>,
+}
+
+/// What of an event the tests look at.
+#[derive(Clone, Debug, PartialEq)]
+struct Noted {
+    event: &'static str,
+    outcome: &'static str,
+    client: String,
+    target: String,
+    token: Option<String>,
 }
 
 impl AuditSink for Disk {
@@ -31,9 +47,15 @@ impl AuditSink for Disk {
         }
     }
 
-    fn record(&self, event: &AuditEvent<'_>) -> Result<(), AuditUnavailable> {
-        let mut events = self.events.lock().unwrap();
-        events.push((event.event, event.outcome));
+    fn record(&self, events: &[AuditEvent<'_>]) -> Result<(), AuditUnavailable> {
+        let noted = events.iter().map(|event| Noted {
+            event: event.event,
+            outcome: event.outcome,
+            client: event.client_id.unwrap_or("-").to_owned(),
+            target: event.target.unwrap_or("-").to_owned(),
+            token: event.token_id.clone(),
+        });
+        self.events.lock().unwrap().extend(noted);
         self.check()
     }
 }
@@ -45,7 +67,12 @@ impl Disk {
 
     fn fill(&self) {
         self.is_full.store(true, Ordering::Relaxed);
-        self.events.lock().unwrap().clear();
+        drop(self.take());
+    }
+
+    /// What was noted since last asked.
+    fn take(&self) -> Vec<Noted> {
+        std::mem::take(&mut *self.events.lock().unwrap())
     }
 
     fn empty(&self) {
@@ -85,8 +112,13 @@ fn nothing_is_done_that_could_not_be_noted() {
     ] {
         assert_refused(&answer);
     }
-    assert_eq!(*disk.events.lock().unwrap(), [], "nothing is even tried");
+    assert_eq!(disk.take(), [], "nothing is even tried");
     assert_eq!(active(&service), before, "issued, redeemed or revoked");
+    let counted = r#"token_validation_total{result="invalid"} 0"#;
+    assert!(
+        service.registry.render().contains(counted),
+        "nothing was found out about the token"
+    );
     // What leaves no trace needs no log.
     assert_eq!(service.validate(&access, "", &[]).status, 200);
     assert_eq!(service.get("/.well-known/jwks.json", &[]).status, 200);
@@ -114,8 +146,15 @@ fn nobody_guesses_secrets_while_failures_are_not_noted() {
         )
     };
     attempt().assert_error(401, "invalid_client");
-    let noted = [("client.authenticated", "invalid_client")];
-    assert_eq!(*disk.events.lock().unwrap(), noted);
+    let noted = Noted {
+        event: "client.authenticated",
+        outcome: "invalid_client",
+        // Who asked is not known; whom it claimed to be is.
+        client: "-".to_owned(),
+        target: "demo".to_owned(),
+        token: None,
+    };
+    assert_eq!(disk.take(), [noted]);
     disk.fill();
     assert_refused(&attempt());
 }
@@ -135,7 +174,7 @@ fn what_was_let_begin_is_answered() {
             Ok(())
         }
 
-        fn record(&self, _event: &AuditEvent<'_>) -> Result<(), AuditUnavailable> {
+        fn record(&self, _events: &[AuditEvent<'_>]) -> Result<(), AuditUnavailable> {
             Err(AuditUnavailable)
         }
     }
@@ -144,4 +183,127 @@ fn what_was_let_begin_is_answered() {
     let token = service.one_time_token(&service.demo, &[]);
     let redeemed = service.post("/oauth/ott/redeem", &service.demo, &[("token", &token)]);
     assert_eq!(redeemed.status, 200);
+}
+
+/// Waits until `done`; only a hang runs into the time-out.
+#[track_caller]
+fn wait(done: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !done() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "it never comes");
+        std::thread::yield_now();
+    }
+}
+
+/// A request as it is sent.
+fn post(client: &Credentials, path: &str, content_type: &str, body: &str) -> String {
+    let (authorization, length) = (basic(client), body.len());
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: {authorization}\r\n\
+         content-type: application/{content_type}\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+}
+
+/// The store does what it was given whether or not anybody waits, so callers could redeem and
+/// revoke without a trace.
+#[test]
+fn what_nobody_waited_for_is_noted_once() {
+    let disk = Arc::new(Disk::default());
+    let service = disk.service();
+    let owner = service.stranger.clone();
+    let store = service.issuer.store();
+    let one_time = || service.one_time_token(&owner, &[]);
+    let (access, other) = (service.access_token(&owner), service.access_token(&owner));
+    let (redeemed, validated) = (one_time(), one_time());
+    let form = |path: &str, form: &[(&str, &str)]| {
+        post(&owner, path, "x-www-form-urlencoded", &encode(form))
+    };
+    let batch = json!({ "tokens": [access, other, "malformed"] }).to_string();
+    let batch = post(&owner, "/oauth/revoke/batch", "json", &batch);
+    let validate = format!(
+        "GET /oauth/validate HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {validated}\r\n\r\n"
+    );
+    // What is sent, what is noted, and of how many tokens the handle is known.
+    let rows = [
+        (
+            form("/oauth/token", &[("grant_type", "client_credentials")]),
+            "token.issued",
+            1,
+            0,
+        ),
+        (form("/oauth/ott", &[]), "one_time_token.issued", 1, 0),
+        (
+            form("/oauth/ott/redeem", &[("token", &redeemed)]),
+            "one_time_token.redeemed",
+            1,
+            1,
+        ),
+        (validate, "one_time_token.redeemed", 1, 1),
+        (
+            form("/oauth/revoke", &[("token", &access)]),
+            "token.revoked",
+            1,
+            1,
+        ),
+        (batch, "token.revoked", 3, 2),
+    ];
+    for (request, event, lines, handles) in rows {
+        drop(disk.take());
+        store.shut();
+        let mut caller = TcpStream::connect(service.address).unwrap();
+        caller.write_all(request.as_bytes()).unwrap();
+        wait(|| store.waiting() == 1);
+        assert_eq!(disk.take(), [], "{event}: before its end");
+        drop(caller);
+        wait(|| disk.events.lock().unwrap().len() >= lines);
+        store.open();
+        // Whatever was still to come has come when another request is answered.
+        assert_eq!(service.get("/health", &[]).status, 200);
+        let noted = disk.take();
+        let is_right = |noted: &Noted| {
+            let asked = if request.starts_with("GET") {
+                "-"
+            } else {
+                "stranger"
+            };
+            noted.event == event && noted.outcome == "unanswered" && noted.client == asked
+        };
+        assert_eq!(noted.len(), lines, "{noted:?}");
+        assert!(noted.iter().all(is_right), "{noted:?}");
+        let known = noted.iter().filter(|noted| noted.token.is_some());
+        assert_eq!(known.count(), handles, "{noted:?}");
+    }
+    // It was done indeed.
+    assert!(!service.is_active(&owner, &other));
+    assert_eq!(service.validate(&validated, "", &[]).status, 401);
+}
+
+#[test]
+fn what_was_done_is_noted_once() {
+    let disk = Arc::new(Disk::default());
+    let service = disk.service();
+    let owner = &service.stranger;
+    let access = service.access_token(owner);
+    let one_time = service.one_time_token(owner, &[]);
+    let form = [("token", one_time.as_str())];
+    let _ = service.post("/oauth/ott/redeem", owner, &form);
+    let _ = service.post("/oauth/ott/redeem", owner, &form);
+    let batch = json!({ "tokens": [access, "malformed"] }).to_string();
+    let _ = service.post_json("/oauth/revoke/batch", owner, &batch);
+    let noted: Vec<_> = disk
+        .take()
+        .iter()
+        .map(|noted| (noted.event, noted.outcome, noted.token.is_some()))
+        .collect();
+    assert_eq!(
+        noted,
+        [
+            ("token.issued", "ok", true),
+            ("one_time_token.issued", "ok", true),
+            ("one_time_token.redeemed", "ok", true),
+            ("one_time_token.redeemed", "already_consumed", true),
+            ("token.revoked", "ok", true),
+            ("token.revoked", "already_dead", false),
+        ]
+    );
 }
