@@ -124,6 +124,9 @@ pub(crate) fn error_json(status: StatusCode) -> &'static str {
             r#"{"error":"invalid_request","error_description":"the request target is too long"}"#
         }
         431 => r#"{"error":"invalid_request","error_description":"the request head is too large"}"#,
+        501 => {
+            r#"{"error":"invalid_request","error_description":"the request asks for what is not implemented"}"#
+        }
         503 => r#"{"error":"temporarily_unavailable","error_description":"try again later"}"#,
         status if status < 500 => {
             r#"{"error":"invalid_request","error_description":"the request cannot be served"}"#

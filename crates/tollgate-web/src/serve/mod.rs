@@ -10,6 +10,7 @@ mod listen;
 mod listener;
 #[cfg(feature = "http3")]
 mod quic;
+mod refusal;
 mod request;
 mod state;
 mod stream;

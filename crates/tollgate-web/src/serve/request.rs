@@ -13,10 +13,10 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Body;
 use tokio::time::{Sleep, sleep};
 
+use super::refusal::refusal;
 use super::state::{ConnectionState, Shared};
 use super::tracked_body::TrackedBody;
 use crate::body::{Arrival, Source};
-use crate::host::names_one_host;
 use crate::http_metrics::{RouteId, method_position};
 use crate::{Handler, RequestBody, RequestContext, RequestId, ResponseBody, error_response};
 
@@ -43,17 +43,19 @@ pub(super) async fn serve<H: Handler>(
     let version = request.version();
     let http1 = version < Version::HTTP_2;
     let begun = Begun::new(state);
-    let is_clear = names_one_host(&request);
     let mut context = context(state, request.headers());
     let config = &shared.config;
     let request =
         request.map(|body| RequestBody::new(body, config.body_bytes_max, config.read_timeout));
     let arrival = request.body().arrival();
+    let refused = if request.body().size_hint().lower() > config.body_bytes_max as u64 {
+        Some(StatusCode::PAYLOAD_TOO_LARGE)
+    } else {
+        refusal(&request)
+    };
 
-    let mut response = if request.body().size_hint().lower() > config.body_bytes_max as u64 {
-        error_response(StatusCode::PAYLOAD_TOO_LARGE)
-    } else if !is_clear {
-        error_response(StatusCode::BAD_REQUEST)
+    let mut response = if let Some(status) = refused {
+        error_response(status)
     } else {
         let handled = {
             // Lazily, so that a handler that panics before its future is there is caught too.
@@ -68,7 +70,7 @@ pub(super) async fn serve<H: Handler>(
     headers.insert(X_REQUEST_ID.clone(), context.request_id.header_value());
     // What is left of an unread body stands between this request and the next.
     let is_unread = arrival.is_some_and(|body| !body.is_complete());
-    if http1 && (!is_clear || is_unread || state.is_draining()) {
+    if http1 && (refused.is_some() || is_unread || state.is_draining()) {
         headers.insert(CONNECTION, CLOSE);
     }
     #[cfg(feature = "http3")]

@@ -30,6 +30,7 @@ mod request_memory;
 #[cfg(all(feature = "cache", feature = "tower"))]
 mod response_cache;
 mod running;
+mod smuggling;
 #[cfg(feature = "stream")]
 mod stream;
 mod support;

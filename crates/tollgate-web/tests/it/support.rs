@@ -303,6 +303,17 @@ impl Client {
 
 /// Reads one answer whose length is told by `Content-Length`.
 pub(crate) fn read_answer(stream: &mut impl Read) -> Answer {
+    let mut answer = read_head(stream);
+    let length = answer
+        .header("content-length")
+        .map_or(0, |length| length.parse().unwrap());
+    answer.body = vec![0; length];
+    stream.read_exact(&mut answer.body).unwrap();
+    answer
+}
+
+/// Reads an answer that has no body.
+pub(crate) fn read_head(stream: &mut impl Read) -> Answer {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
@@ -315,15 +326,9 @@ pub(crate) fn read_answer(stream: &mut impl Read) -> Answer {
     }
     let head = String::from_utf8(head).unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    let mut answer = Answer {
+    Answer {
         status,
         head,
         body: Vec::new(),
-    };
-    let length = answer
-        .header("content-length")
-        .map_or(0, |length| length.parse().unwrap());
-    answer.body = vec![0; length];
-    stream.read_exact(&mut answer.body).unwrap();
-    answer
+    }
 }

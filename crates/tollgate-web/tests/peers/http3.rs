@@ -2,7 +2,7 @@
 
 use crate::attacks::{self, Attacks};
 
-const ATTACKS: &[Attacks] = &[
+pub(crate) const ATTACKS: &[Attacks] = &[
     (
         &["FRAME_UNEXPECTED"],
         &[
@@ -114,6 +114,7 @@ const ATTACKS: &[Attacks] = &[
             "te_gzip",
         ],
     ),
+    (&["501"], &["connect_with_path"]),
     (&["413"], &["body_too_large"]),
     (
         &["431"],
@@ -172,12 +173,7 @@ const ATTACKS: &[Attacks] = &[
     // Malformed by RFC 9114 §4.3, and not noticed by the HTTP/3 implementation: the last one counts.
     (
         &["200", "404"],
-        &[
-            "pseudo_after_others",
-            "pseudo_of_answers",
-            "pseudo_twice",
-            "connect_with_path",
-        ],
+        &["pseudo_after_others", "pseudo_of_answers", "pseudo_twice"],
     ),
 ];
 
