@@ -204,12 +204,7 @@ fn a_certificate_out_of_its_time_is_not_taken() {
     let server = start(TlsConfig::new(&files.certificate_path, &files.key_path));
     let reloader = server.tls.as_ref().unwrap();
     let check = |from: i32, until: i32, taken: bool| {
-        let mut parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
-        parameters.not_before = date_time_ymd(from, 1, 1);
-        parameters.not_after = date_time_ymd(until, 1, 1);
-        let signing_key = KeyPair::generate().unwrap();
-        let cert = parameters.self_signed(&signing_key).unwrap();
-        let replaced = CertifiedKey { cert, signing_key };
+        let replaced = valid(from, until);
         install(directory.path(), "server", &replaced);
         assert_eq!(reloader.reload().is_ok(), taken, "{from} to {until}");
         let shown = if taken { &replaced } else { &current };
@@ -220,4 +215,29 @@ fn a_certificate_out_of_its_time_is_not_taken() {
     check(2000, 2020, false);
     check(3000, 3001, false);
     check(2020, 3000, true);
+}
+
+#[test]
+fn a_server_starts_on_a_certificate_out_of_its_time_until_it_is_replaced() {
+    let directory = tempfile::tempdir().unwrap();
+    let (expired, current) = (valid(2000, 2020), for_name("localhost"));
+    let files = install(directory.path(), "server", &expired);
+    let server = start(TlsConfig::new(&files.certificate_path, &files.key_path));
+    // It is the client that does not believe it.
+    let refused = ask(&server, "localhost", client(&[expired.cert.der()], None)).unwrap_err();
+    assert!(refused.to_string().contains("xpired"), "{refused}");
+    install(directory.path(), "server", &current);
+    server.tls.as_ref().unwrap().reload().unwrap();
+    let (leaf, _) = ask(&server, "localhost", client(&[current.cert.der()], None)).unwrap();
+    assert_eq!(&leaf, current.cert.der());
+}
+
+/// A certificate for `localhost` from the beginning of one year to that of another.
+fn valid(from: i32, until: i32) -> CertifiedKey<KeyPair> {
+    let mut parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    parameters.not_before = date_time_ymd(from, 1, 1);
+    parameters.not_after = date_time_ymd(until, 1, 1);
+    let signing_key = KeyPair::generate().unwrap();
+    let cert = parameters.self_signed(&signing_key).unwrap();
+    CertifiedKey { cert, signing_key }
 }

@@ -13,6 +13,7 @@ mod cache;
 mod certificates;
 mod configuration;
 mod drain;
+mod floods;
 mod health;
 mod http2;
 #[cfg(feature = "http3")]
@@ -35,6 +36,7 @@ mod smuggling;
 mod stream;
 mod support;
 mod tls;
+mod tls_attacks;
 #[cfg(feature = "axum")]
 mod tower;
 mod units;

@@ -40,7 +40,7 @@ fn start(
     })
 }
 
-fn client_config(
+pub(crate) fn client_config(
     trusted: &CertificateDer<'static>,
     versions: &[&'static SupportedProtocolVersion],
     alpn: &[&[u8]],
@@ -56,7 +56,10 @@ fn client_config(
     Arc::new(config)
 }
 
-fn handshake(server: &TestServer, config: Arc<ClientConfig>) -> std::io::Result<TlsStream> {
+pub(crate) fn handshake(
+    server: &TestServer,
+    config: Arc<ClientConfig>,
+) -> std::io::Result<TlsStream> {
     let name = ServerName::try_from("localhost").unwrap();
     let connection = ClientConnection::new(config, name).unwrap();
     let mut stream = StreamOwned::new(connection, server.connect().stream);
@@ -195,6 +198,7 @@ fn a_new_certificate_is_taken_and_a_bad_one_is_not() {
     assert_eq!(shown(&server, old.cert.der()), None);
 
     let old_key = old.signing_key.serialize_pem();
+    let (new_key, new_chain) = (new.signing_key.serialize_pem(), new.cert.pem());
     for (path, content) in [
         (&paths.key_path, old_key.as_str()),
         (&paths.key_path, "no key"),
@@ -203,6 +207,11 @@ fn a_new_certificate_is_taken_and_a_bad_one_is_not() {
             &paths.certificate_path,
             "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
         ),
+        (&paths.key_path, ""),
+        (&paths.certificate_path, ""),
+        // What a copy shows that is still being written.
+        (&paths.key_path, &new_key[..new_key.len() / 2]),
+        (&paths.certificate_path, &new_chain[..new_chain.len() / 2]),
     ] {
         install(directory.path(), &new);
         fs::write(path, content).unwrap();
