@@ -23,7 +23,7 @@ pub(crate) enum Command {
 
 #[derive(Args, Debug)]
 pub(crate) struct Source {
-    /// The configuration file [default: none, the environment alone]
+    /// The configuration file [default: none, the environment alone] [env: TOLLGATE_CONFIG]
     #[arg(value_name = "FILE")]
     positional: Option<PathBuf>,
     /// The same, as `serve` spells it
@@ -54,7 +54,10 @@ impl Source {
         } else {
             Mode::Production
         };
-        let sources = Sources::of_process(self.positional.or(self.config), Vec::new(), mode);
+        // Not by clap, to whom a file that is named and the variable would contradict each other.
+        let named = self.positional.or(self.config);
+        let file = named.or_else(|| std::env::var_os("TOLLGATE_CONFIG").map(PathBuf::from));
+        let sources = Sources::of_process(file, Vec::new(), mode);
         sources
             .load()
             .map_err(|problems| Failure::Refused(problems.into()))

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use clap::Args;
 use zeroize::Zeroizing;
 
-use super::{Failure, output};
+use super::{Failure, failure::is_broken_pipe, output};
 
 /// The longest line that is read as a token or a secret, in bytes.
 const LINE_BYTES_MAX: u64 = 64 * 1024;
@@ -56,22 +56,27 @@ impl Tokens {
     }
 }
 
-/// Calls `work` with each line that is not blank.
+/// Calls `work` with each line that is not blank, and says of each that it turns down which it was.
 fn each_line(
     reader: impl io::BufRead,
     mut work: impl FnMut(&str) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let mut outcome = Ok(());
+    let mut number = 0_u64;
     each_raw_line(reader, |line| {
+        number = number.saturating_add(1);
         let token = line.trim();
-        match if token.is_empty() {
-            Ok(())
-        } else {
-            work(token)
-        } {
-            Err(failure @ (Failure::Unreachable(_) | Failure::Usage(_))) => return Err(failure),
-            Err(failure) => outcome = Err(failure),
+        let done = match token {
+            "" => Ok(()),
+            token => work(token),
+        };
+        match done {
             Ok(()) => {}
+            Err(Failure::Refused(error)) if !is_broken_pipe(&error) => {
+                output::remark(&format!("error: line {number}: {error:#}"));
+                outcome = Err(Failure::Answered);
+            }
+            Err(failure) => return Err(failure),
         }
         Ok(())
     })?;

@@ -24,6 +24,10 @@ pub(crate) fn remark(text: &str) {
 
 /// Prints `rows` under `heads`, in columns.
 pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| printable(cell)).collect())
+        .collect();
     let width = |column: usize| {
         let cells = rows
             .iter()
@@ -54,7 +58,7 @@ pub(crate) fn members(object: &Value) -> io::Result<()> {
     };
     let shown = members
         .iter()
-        .map(|(name, value)| (name, text(name, value)));
+        .map(|(name, value)| (name, printable(&text(name, value))));
     let shown: Vec<_> = shown.filter(|(_, text)| !text.is_empty()).collect();
     let width = shown.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     shown
@@ -74,6 +78,19 @@ pub(crate) fn text(name: &str, value: &Value) -> String {
         }
         other => other.to_string(),
     }
+}
+
+/// `text` without what talks to a terminal: whoever asks for a token chooses its data and subject.
+pub(crate) fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
 }
 
 fn is_date(name: &str) -> bool {

@@ -11,6 +11,10 @@ use super::{
     value::{Entry, Raw, Value, check},
 };
 
+/// Variables that set a key under another name than its own: `TOLLGATE_DATA_DIR` says to commands
+/// where a server keeps its data, and means the same to that server.
+const ALIASES: [(&str, &str); 1] = [("DATA_DIR", "store.embedded.path")];
+
 /// A flag that sets a key.
 pub(crate) struct Flag {
     /// The flag as typed, `--listen`.
@@ -111,19 +115,51 @@ impl Layers {
     ///
     /// A variable without `__` that is no key is left alone: container platforms set such variables
     /// for a service called *tollgate*, and the command line has some of its own.
-    pub(super) fn environment(&mut self, variables: &[(String, String)]) {
+    pub(super) fn environment(&mut self, variables: &[(String, Option<String>)]) {
         for (variable, text) in variables {
             let Some(name) = variable.strip_prefix("TOLLGATE_") else {
                 continue;
             };
-            let name = name.replace("__", ".").to_lowercase();
+            let name = match ALIASES.iter().find(|(alias, _)| *alias == name) {
+                Some((_, key)) => (*key).to_owned(),
+                None => name.replace("__", ".").to_lowercase(),
+            };
             let origin = Origin::Environment(variable.clone());
-            if let Some(key) = find(&name) {
-                self.put(key, origin, document::parse_variable(&key.kind, text));
-            } else if name.contains('.') {
-                self.problems.push(unknown(name, origin));
+            match (find(&name), text) {
+                (Some(key), Some(text)) => {
+                    let raw = document::parse_variable(&key.kind, text);
+                    self.put_variable(key, origin, raw);
+                }
+                (Some(key), None) => {
+                    let what = "it is not UTF-8".to_owned();
+                    self.problems.push(problem(key, name, origin, what));
+                }
+                (None, _) if name.contains('.') => self.problems.push(unknown(name, origin)),
+                (None, _) => {}
             }
         }
+    }
+
+    /// Which of two variables would win nobody can know: they have no order.
+    fn put_variable(&mut self, key: &'static Key, origin: Origin, raw: Raw) {
+        if let Some(Setting {
+            origin: Origin::Environment(other),
+            raw: others,
+            ..
+        }) = self.settings.get(key.name)
+            && *others != raw
+        {
+            let what = format!("environment variable {other} says something else");
+            let name = key.name.to_owned();
+            self.problems.push(Problem {
+                key: name,
+                origin,
+                what,
+                allowed: "one of the two".to_owned(),
+            });
+            return;
+        }
+        self.put(key, origin, raw);
     }
 
     /// Takes what flags of the command line set.

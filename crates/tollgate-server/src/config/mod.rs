@@ -99,8 +99,9 @@ pub(crate) enum Mode {
 pub(crate) struct Sources {
     /// The file, if any.
     pub(crate) file: Option<PathBuf>,
-    /// Every environment variable; those that are not ours are passed over.
-    pub(crate) environment: Vec<(String, String)>,
+    /// Every environment variable, without a value where that is not UTF-8; those that are not ours
+    /// are passed over.
+    pub(crate) environment: Vec<(String, Option<String>)>,
     /// What flags set.
     pub(crate) flags: Vec<Flag>,
     /// What it is for.
@@ -117,7 +118,7 @@ impl Sources {
     /// The sources of this process.
     pub(crate) fn of_process(file: Option<PathBuf>, flags: Vec<Flag>, mode: Mode) -> Self {
         let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
+            Some((name.into_string().ok()?, value.into_string().ok()))
         };
         Self {
             file,

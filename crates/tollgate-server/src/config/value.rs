@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use super::key::{Empty, Item, Key, Kind, Presence};
 
 /// A value as it was written, with the lines of what is in it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Raw {
     Text(String),
     Bool(bool),
@@ -24,7 +24,7 @@ pub(crate) enum Raw {
 }
 
 /// One `key = value` of a table.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Entry {
     pub(crate) name: String,
     pub(crate) line: usize,

@@ -46,7 +46,7 @@ pub(crate) struct Arguments {
     /// For development: issuer http://LISTEN, everything on loopback, a demo client
     #[arg(long)]
     dev: bool,
-    /// The data directory [default: store.embedded.path, which is data]
+    /// The data directory [default: store.embedded.path, which is data] [env: TOLLGATE_DATA_DIR]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
     /// The address of the public listener [default: server.listen, which is 127.0.0.1:8080]

@@ -1,6 +1,6 @@
 //! `tollgate config`: the issuer, the order of the sources, and what is printed.
 
-use std::fs;
+use std::{fs, os::unix::ffi::OsStrExt as _};
 
 use tempfile::TempDir;
 use tollgate_testkit::run;
@@ -37,6 +37,11 @@ fn the_issuer_is_https_or_loopback() {
             .stderr
             .contains("issuer: it is not set")
     );
+    // With --dev the listeners are on loopback, whatever the issuer is called.
+    let variables = [("TOLLGATE_ISSUER", "http://auth.test:8080")];
+    let check = |arguments: &[&str]| run(BINARY, arguments, &variables, "").code;
+    assert_eq!(check(&["config", "check", "--dev"]), Some(0));
+    assert_eq!(check(&["config", "check"]), Some(1));
 }
 
 #[test]
@@ -115,6 +120,55 @@ fn variables_win_over_the_file_and_are_checked_as_strictly() {
     );
     check("TOLLGATE_SERVER__HTTP2", "1", "1 is neither true nor false");
     check("TOLLGATE_PROFILE", "fast", "\"fast\" is unknown");
+}
+
+/// What commands take from the environment means the same to the server, and to what checks its
+/// configuration.
+#[test]
+fn the_data_directory_and_the_file_come_from_the_environment_too() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("tollgate.toml");
+    fs::write(&path, "issuer = \"https://a.example\"\n").unwrap();
+    let file = ("TOLLGATE_CONFIG", path.to_str().unwrap());
+    let show = |variables: &[(&str, &str)]| run(BINARY, &["config", "show"], variables, "");
+    let shown = show(&[file, ("TOLLGATE_DATA_DIR", "/var/lib/tollgate")]);
+    let shown = shown.expect_success().stdout;
+    let line = "path = \"/var/lib/tollgate\"  # environment variable TOLLGATE_DATA_DIR";
+    assert!(shown.contains(line), "{shown}");
+    assert!(shown.contains("issuer = \"https://a.example\""), "{shown}");
+    // A file that is named wins.
+    let other = directory.path().join("other.toml");
+    fs::write(&other, "issuer = \"https://b.example\"\n").unwrap();
+    let named = ["config", "show", other.to_str().unwrap()];
+    let shown = run(BINARY, &named, &[file], "").expect_success().stdout;
+    assert!(shown.contains("https://b.example"), "{shown}");
+    let twice = show(&[
+        file,
+        ("TOLLGATE_DATA_DIR", "/var/lib/tollgate"),
+        ("TOLLGATE_STORE__EMBEDDED__PATH", "/elsewhere"),
+    ]);
+    let refused = twice.expect_code(1).stderr;
+    assert!(refused.contains("store.embedded.path"), "{refused}");
+    assert!(refused.contains("says something else"), "{refused}");
+}
+
+#[test]
+fn a_variable_that_is_no_text_is_refused() {
+    let check = |name: &str, is_refused: bool| {
+        let output = std::process::Command::new(BINARY)
+            .args(["config", "check"])
+            .env("TOLLGATE_ISSUER", "https://a.example")
+            .env(name, std::ffi::OsStr::from_bytes(b"/data/\xff"))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.success(), !is_refused, "{name}: {said}");
+        assert_eq!(said.contains("not UTF-8"), is_refused, "{name}: {said}");
+    };
+    check("TOLLGATE_STORE__EMBEDDED__PATH", true);
+    check("TOLLGATE_DATA_DIR", true);
+    // None of ours.
+    check("TOLLGATE_SERVICE_HOST", false);
 }
 
 #[test]

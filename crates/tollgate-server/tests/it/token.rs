@@ -82,6 +82,52 @@ fn a_one_time_token_is_redeemed_once() {
 }
 
 #[test]
+fn each_refusal_says_which_token_it_is_of() {
+    let server = TestServer::start(BINARY);
+    let issue = ["token", "issue", "--client", "demo", "--one-time"];
+    let token = server.tollgate(&issue).expect_success().stdout;
+    let token = token.trim();
+    let input = format!("nonsense\n{token}\n\n{token}\n");
+    let output = server.tollgate_with(&["token", "redeem", "-", "--json"], &input);
+    let output = output.expect_code(1);
+    assert_eq!(output.json_lines().len(), 1, "the second alone is good");
+    let refusals: Vec<&str> = output.stderr.lines().collect();
+    let [first, second] = refusals[..] else {
+        panic!("{refusals:?}");
+    };
+    assert!(first.starts_with("error: line 1: invalid_grant"), "{first}");
+    assert!(
+        second.starts_with("error: line 4: invalid_grant"),
+        "{second}"
+    );
+}
+
+/// Whoever asks for a token chooses what it says.
+#[test]
+fn nothing_that_a_token_says_talks_to_the_terminal() {
+    let server = TestServer::start(BINARY);
+    let data = r#""\u001b]0;owned\u0007 \u009b31m""#;
+    let issue = [
+        "token",
+        "issue",
+        "--client",
+        "demo",
+        "--one-time",
+        "--data",
+        data,
+    ];
+    let token = server.tollgate(&issue).expect_success().stdout;
+    let redeemed = server.tollgate_with(&["token", "redeem", "-"], &token);
+    let redeemed = redeemed.expect_success().stdout;
+    let is_plain = |character: char| character == '\n' || !character.is_control();
+    assert!(redeemed.chars().all(is_plain), "{redeemed:?}");
+    assert!(
+        redeemed.contains(r"\u{1b}]0;owned\u{7} \u{9b}31m"),
+        "{redeemed}"
+    );
+}
+
+#[test]
 fn tokens_are_listed_and_revoked_by_client_subject_and_id() {
     let server = TestServer::start(BINARY);
     let issue = |subject: &str| {
