@@ -216,14 +216,10 @@ impl<S: Store> Api<S> {
         body: RequestBody,
         call: &mut Call<'a>,
     ) -> Result<Response<ResponseBody>, Refusal> {
-        if route.is_always_answered() {
-            return match route {
-                Route::Health => Ok(health::alive()),
-                _ => Ok(health::ready(self).await),
-            };
+        if !route.is_always_answered() {
+            self.limits
+                .check(route, Known::Arrival(call.ip), &mut call.metered)?;
         }
-        self.limits
-            .check(route, Known::Arrival(call.ip), &mut call.metered)?;
         if let Some(expected) = route.body() {
             call.expect_body(expected)?;
         }
@@ -238,7 +234,8 @@ impl<S: Store> Api<S> {
         };
         let body = &body;
         match route {
-            Route::Health | Route::Ready => Ok(health::alive()),
+            Route::Health => Ok(health::alive()),
+            Route::Ready => Ok(health::ready(self).await),
             Route::Jwks => Ok(well_known::jwks::answer(self, call)),
             Route::Metadata => Ok(well_known::metadata::answer(self)),
             Route::OpenApi => Ok(crate::openapi::answer(self)),
@@ -255,17 +252,21 @@ impl<S: Store> Api<S> {
 }
 
 impl<S: Store> Api<S> {
-    /// The whole body, and then a place among the work in flight.
+    /// The whole body, and then a place among the work in flight; what is always answered waits
+    /// for neither.
     async fn arrive(
         &self,
         route: Route,
         body: RequestBody,
-    ) -> Result<(Bytes, Permit<'_>), Refusal> {
+    ) -> Result<(Bytes, Option<Permit<'_>>), Refusal> {
+        if route.is_always_answered() {
+            return Ok((Bytes::new(), None));
+        }
         let body = match route.body() {
             Some(_) => self.arrivals.collect(body).await?,
             None => Bytes::new(),
         };
-        Ok((body, self.overload.admit().await?))
+        Ok((body, Some(self.overload.admit().await?)))
     }
 }
 

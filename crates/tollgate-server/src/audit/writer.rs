@@ -222,3 +222,44 @@ impl Appender {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    use tollgate_protocol::UnixMillis;
+
+    use super::*;
+
+    const BATCH: usize = 100;
+
+    /// A disk that stalls lets nothing more begin, but loses nothing of what was let begin before.
+    #[test]
+    fn there_is_room_for_every_deed_under_way() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let path = directory.path().join("pipe");
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let deeds_max = 50;
+        // Nobody reads yet, so the thread soon waits for ever.
+        let (log, writer) = AuditLog::open(&path, deeds_max).unwrap();
+        let event = AuditEvent::new(UnixMillis(0), "token.revoked");
+        let mut lines = 0_usize;
+        // It may take one batch of what waits before it stalls.
+        while lines < QUEUE_MAX + BATCH_MAX && log.check().is_ok() {
+            log.record(std::slice::from_ref(&event)).unwrap();
+            lines += 1;
+        }
+        let batch = vec![event; BATCH];
+        for deed in 0..deeds_max {
+            assert_eq!(log.record(&batch), Ok(()), "deed {deed}");
+        }
+
+        // A pipe cannot be synced, so what follows the first batch goes nowhere; but it is taken.
+        let mut pipe = OpenOptions::new().read(true).open(&path).unwrap();
+        let reader = std::thread::spawn(move || std::io::copy(&mut pipe, &mut std::io::sink()));
+        writer.close();
+        assert!(reader.join().unwrap().unwrap() > 0);
+        assert_eq!(log.queued.load(Ordering::Relaxed), 0);
+    }
+}

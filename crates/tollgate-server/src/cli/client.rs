@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Failure,
     admin_api::{AdminApi, encode},
-    discovery::ServerArguments,
+    discovery::Asking,
     input, output,
 };
 
@@ -18,7 +18,7 @@ pub(crate) enum Command {
     #[command(after_help = CREATE_EXAMPLES)]
     Create(Box<Create>),
     /// List every client
-    List(Listing),
+    List(Asking),
     /// Show one client
     Show(Named),
     /// Give a client a new secret; it is shown once
@@ -75,16 +75,7 @@ pub(crate) struct Create {
     #[arg(long)]
     secret_stdin: bool,
     #[command(flatten)]
-    listing: Listing,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Listing {
-    /// Print one JSON object a line
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    server: ServerArguments,
+    asking: Asking,
 }
 
 #[derive(Args, Debug)]
@@ -92,7 +83,7 @@ pub(crate) struct Named {
     /// The client's id
     id: String,
     #[command(flatten)]
-    listing: Listing,
+    asking: Asking,
 }
 
 #[derive(Args, Debug)]
@@ -115,17 +106,17 @@ pub(super) fn duration(text: &str) -> Result<Duration, humantime::DurationError>
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Create(create) => self::create(*create),
-        Command::List(listing) => list(&listing),
+        Command::List(asking) => list(&asking),
         Command::Show(named) => {
-            let client = named.listing.server.connect()?.get(&path(&named.id))?;
-            named.listing.print(&client)
+            let client = named.asking.server.connect()?.get(&path(&named.id))?;
+            named.asking.print(&client)
         }
         Command::RotateSecret(rotate) => rotate_secret(&rotate),
         Command::Disable(named) => set_enabled(&named, &json!({"enabled": false})),
         Command::Enable(named) => set_enabled(&named, &json!({"enabled": true})),
         Command::Delete(named) => {
-            named.listing.server.connect()?.delete(&path(&named.id))?;
-            match named.listing.json {
+            named.asking.server.connect()?.delete(&path(&named.id))?;
+            match named.asking.json {
                 true => Ok(output::json(
                     &json!({"client_id": named.id, "deleted": true}),
                 )?),
@@ -164,16 +155,16 @@ fn create(create: Create) -> Result<(), Failure> {
     if create.secret_stdin {
         set("client_secret", input::secret_from_stdin()?.as_str().into());
     }
-    let api = create.listing.server.connect()?;
+    let api = create.asking.server.connect()?;
     let client = api.post("/admin/clients", &body.into())?;
-    create.listing.print(&client)?;
+    create.asking.print(&client)?;
     remark_secret(&client);
     Ok(())
 }
 
-fn list(listing: &Listing) -> Result<(), Failure> {
-    let api: AdminApi = listing.server.connect()?;
-    if listing.json {
+fn list(asking: &Asking) -> Result<(), Failure> {
+    let api: AdminApi = asking.server.connect()?;
+    if asking.json {
         return api.pages("/admin/clients", "clients", |client| {
             Ok(output::json(client)?)
         });
@@ -210,20 +201,20 @@ fn rotate_secret(rotate: &RotateSecret) -> Result<(), Failure> {
         let secret = input::secret_from_stdin()?;
         body.insert("client_secret".to_owned(), secret.as_str().into());
     }
-    let api = rotate.named.listing.server.connect()?;
+    let api = rotate.named.asking.server.connect()?;
     let answer = api.post(&format!("{}/secret", path(&rotate.named.id)), &body.into())?;
-    rotate.named.listing.print(&answer)?;
+    rotate.named.asking.print(&answer)?;
     remark_secret(&answer);
     Ok(())
 }
 
 fn set_enabled(named: &Named, body: &Value) -> Result<(), Failure> {
     let client = named
-        .listing
+        .asking
         .server
         .connect()?
         .patch(&path(&named.id), body)?;
-    named.listing.print(&client)
+    named.asking.print(&client)
 }
 
 fn remark_secret(answer: &Value) {
@@ -239,14 +230,4 @@ fn path(id: &str) -> String {
 /// A duration as the API reads it.
 fn text(duration: Duration) -> String {
     humantime::format_duration(duration).to_string()
-}
-
-impl Listing {
-    fn print(&self, object: &Value) -> Result<(), Failure> {
-        if self.json {
-            Ok(output::json(object)?)
-        } else {
-            Ok(output::members(object)?)
-        }
-    }
 }

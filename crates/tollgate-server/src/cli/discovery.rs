@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
+use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::{Failure, admin_api::AdminApi, trust::Trust};
+use super::{Failure, admin_api::AdminApi, output, trust::Trust};
 use crate::private_file::{self, AdminFile};
 
 /// Where the server is.
@@ -30,6 +31,27 @@ pub(crate) struct ServerArguments {
     /// PEM file with the certificates to believe of an https URL [default: public authorities]
     #[arg(long, value_name = "FILE", env = "TOLLGATE_CA_FILE")]
     ca_file: Option<PathBuf>,
+}
+
+/// What every command takes that asks a server.
+#[derive(Args, Debug)]
+pub(crate) struct Asking {
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) server: ServerArguments,
+}
+
+impl Asking {
+    /// Prints one object that was answered.
+    pub(crate) fn print(&self, object: &Value) -> Result<(), Failure> {
+        if self.json {
+            Ok(output::json(object)?)
+        } else {
+            Ok(output::members(object)?)
+        }
+    }
 }
 
 impl ServerArguments {

@@ -1,14 +1,14 @@
 //! `tollgate keys`: the signing keys of a running server.
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{Failure, admin_api::encode, discovery::ServerArguments, output};
+use super::{Failure, admin_api::encode, discovery::Asking, output};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// List every signing key with its state
-    List(Common),
+    List(Asking),
     /// Make a key that takes over once it has stood in the JWKS long enough
     #[command(after_help = "Example:\n  tollgate keys rotate --alg EdDSA")]
     Rotate {
@@ -16,70 +16,59 @@ pub(crate) enum Command {
         #[arg(long)]
         alg: Option<String>,
         #[command(flatten)]
-        common: Common,
+        asking: Asking,
     },
     /// Emergency: drop a key at once; every token that it signed is refused from now on
     Revoke {
         /// The key's id, as `keys list` shows it
         kid: String,
         #[command(flatten)]
-        common: Common,
+        asking: Asking,
     },
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Common {
-    /// Print one JSON object a line
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    server: ServerArguments,
 }
 
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     match command {
-        Command::List(common) => {
-            let answer = common.server.connect()?.get("/admin/keys")?;
+        Command::List(asking) => {
+            let answer = asking.server.connect()?.get("/admin/keys")?;
             let keys = answer["keys"]
                 .as_array()
                 .map(Vec::as_slice)
                 .unwrap_or_default();
-            common.print(keys)
+            print(&asking, keys)
         }
-        Command::Rotate { alg, common } => {
+        Command::Rotate { alg, asking } => {
             let body = alg.map_or_else(|| json!({}), |alg| json!({ "alg": alg }));
-            let key = common.server.connect()?.post("/admin/keys/rotate", &body)?;
-            common.print(&[key])
+            let key = asking.server.connect()?.post("/admin/keys/rotate", &body)?;
+            print(&asking, &[key])
         }
-        Command::Revoke { kid, common } => {
+        Command::Revoke { kid, asking } => {
             let path = format!("/admin/keys/{}", encode(&kid));
-            let key = common.server.connect()?.delete(&path)?;
-            common.print(&[key])
+            let key = asking.server.connect()?.delete(&path)?;
+            print(&asking, &[key])
         }
     }
 }
 
-impl Common {
-    fn print(&self, keys: &[Value]) -> Result<(), Failure> {
-        if self.json {
-            return Ok(keys.iter().try_for_each(output::json)?);
-        }
-        let columns = [
-            "kid",
-            "alg",
-            "state",
-            "created_at",
-            "signs_from",
-            "retired_at",
-            "gone_at",
-        ];
-        let row = |key: &Value| {
-            columns
-                .iter()
-                .map(|name| output::text(name, &key[*name]))
-                .collect()
-        };
-        let rows: Vec<Vec<String>> = keys.iter().map(row).collect();
-        Ok(output::table(&columns, &rows)?)
+fn print(asking: &Asking, keys: &[Value]) -> Result<(), Failure> {
+    if asking.json {
+        return Ok(keys.iter().try_for_each(output::json)?);
     }
+    let columns = [
+        "kid",
+        "alg",
+        "state",
+        "created_at",
+        "signs_from",
+        "retired_at",
+        "gone_at",
+    ];
+    let row = |key: &Value| {
+        columns
+            .iter()
+            .map(|name| output::text(name, &key[*name]))
+            .collect()
+    };
+    let rows: Vec<Vec<String>> = keys.iter().map(row).collect();
+    Ok(output::table(&columns, &rows)?)
 }

@@ -6,8 +6,7 @@ use clap::{ArgGroup, Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Failure, admin_api::encode, client::duration, discovery::ServerArguments, input::Tokens,
-    output, verify,
+    Failure, admin_api::encode, client::duration, discovery::Asking, input::Tokens, output, verify,
 };
 
 #[derive(Debug, Subcommand)]
@@ -67,16 +66,7 @@ pub(crate) struct Issue {
     #[arg(long, value_name = "JSON", requires = "one_time")]
     data: Option<String>,
     #[command(flatten)]
-    common: Common,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Common {
-    /// Print one JSON object a line
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    server: ServerArguments,
+    asking: Asking,
 }
 
 #[derive(Args, Debug)]
@@ -84,7 +74,7 @@ pub(crate) struct Given {
     #[command(flatten)]
     tokens: Tokens,
     #[command(flatten)]
-    common: Common,
+    asking: Asking,
 }
 
 #[derive(Args, Debug)]
@@ -103,7 +93,7 @@ pub(crate) struct Revoke {
     #[arg(long, value_name = "ID", group = "what")]
     id: Option<String>,
     #[command(flatten)]
-    common: Common,
+    asking: Asking,
 }
 
 #[derive(Args, Debug)]
@@ -115,7 +105,7 @@ pub(crate) struct Filter {
     #[arg(long)]
     subject: Option<String>,
     #[command(flatten)]
-    common: Common,
+    asking: Asking,
 }
 
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
@@ -127,11 +117,11 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::List(filter) => list(&filter),
         Command::Count(filter) => {
             let answer = filter
-                .common
+                .asking
                 .server
                 .connect()?
                 .get(&filter.path("/admin/tokens/count"))?;
-            match filter.common.json {
+            match filter.asking.json {
                 true => Ok(output::json(&answer)?),
                 false => Ok(output::line(&answer["count"].to_string())?),
             }
@@ -173,11 +163,11 @@ fn issue(arguments: Issue) -> Result<(), Failure> {
         }
     }
     let answer = arguments
-        .common
+        .asking
         .server
         .connect()?
         .post("/admin/tokens", &body.into())?;
-    if arguments.common.json {
+    if arguments.asking.json {
         return Ok(output::json(&answer)?);
     }
     // The token alone on stdout, so that it can be captured; what is said of it beside.
@@ -205,21 +195,21 @@ fn revoke(arguments: Revoke) -> Result<(), Failure> {
     ];
     if let Some((name, Some(value))) = query.into_iter().find(|(_, value)| value.is_some()) {
         let path = format!("/admin/tokens?{name}={}", encode(&value));
-        let answer = arguments.common.server.connect()?.delete(&path)?;
-        return arguments.common.print(&answer);
+        let answer = arguments.asking.server.connect()?.delete(&path)?;
+        return arguments.asking.print(&answer);
     }
     let tokens = Tokens::one(arguments.token);
     Given {
         tokens,
-        common: arguments.common,
+        asking: arguments.asking,
     }
     .each("revoke")
 }
 
 fn list(filter: &Filter) -> Result<(), Failure> {
-    let api = filter.common.server.connect()?;
+    let api = filter.asking.server.connect()?;
     let path = filter.path("/admin/tokens");
-    if filter.common.json {
+    if filter.asking.json {
         return api.pages(&path, "tokens", |token| Ok(output::json(token)?));
     }
     let columns = ["id", "kind", "client_id", "sub", "scope", "aud", "exp"];
@@ -239,22 +229,12 @@ fn list(filter: &Filter) -> Result<(), Failure> {
 impl Given {
     /// Sends each token to `/admin/tokens/OPERATION` and prints the answers.
     fn each(&self, operation: &str) -> Result<(), Failure> {
-        let api = self.common.server.connect()?;
+        let api = self.asking.server.connect()?;
         let path = format!("/admin/tokens/{operation}");
         self.tokens.for_each(|token| {
             let answer = api.post(&path, &json!({ "token": token }))?;
-            self.common.print(&answer)
+            self.asking.print(&answer)
         })
-    }
-}
-
-impl Common {
-    fn print(&self, object: &Value) -> Result<(), Failure> {
-        if self.json {
-            Ok(output::json(object)?)
-        } else {
-            Ok(output::members(object)?)
-        }
     }
 }
 

@@ -104,14 +104,12 @@ impl SigningKeys {
         // A validator that cached the JWKS just before a key was published must have asked again
         // before that key signs; otherwise it refuses good tokens.
         if keys.jwks_max_age > keys.publish_ahead {
-            let text = spell;
-            let (age, ahead) = (text(keys.jwks_max_age), text(keys.publish_ahead));
+            let (age, ahead) = (spell(keys.jwks_max_age), spell(keys.publish_ahead));
             let what = format!("{age} is longer than keys.publish_ahead, {ahead}");
             reader.refuse("keys.jwks_max_age", what, "at most keys.publish_ahead");
         }
         if keys.publish_ahead > keys.rotate_every {
-            let text = spell;
-            let (ahead, every) = (text(keys.publish_ahead), text(keys.rotate_every));
+            let (ahead, every) = (spell(keys.publish_ahead), spell(keys.rotate_every));
             let what = format!("{ahead} is longer than keys.rotate_every, {every}");
             reader.refuse("keys.publish_ahead", what, "at most keys.rotate_every");
         }

@@ -127,3 +127,28 @@ pub(super) fn admin_server(config: &Config) -> ServerConfig {
         ..ServerConfig::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Mode, Sources};
+
+    /// A restore sends up to a gigabyte.
+    #[test]
+    fn bodies_of_administrators_have_as_long_as_their_requests() {
+        let sources = Sources {
+            file: None,
+            environment: Vec::new(),
+            flags: Vec::new(),
+            mode: Mode::Development,
+        };
+        let Ok(loaded) = sources.load() else {
+            panic!("the defaults are refused");
+        };
+        let admin = admin_server(&loaded.config);
+        assert_eq!(admin.read_timeout, ADMIN_REQUEST_TIMEOUT);
+        assert_eq!(admin.request_timeout, ADMIN_REQUEST_TIMEOUT);
+        let public = public_server(&loaded.config);
+        assert_eq!(public.read_timeout, std::time::Duration::from_secs(30));
+    }
+}

@@ -84,6 +84,9 @@ fn requests_and_what_they_ask_of_the_store_are_exported() {
         "POST /oauth/token",
         "GET /oauth/validate",
         "store insert",
+        // Of a change by an administrator, which runs in a task of its own.
+        "POST /admin/clients",
+        "store admin",
         "tollgate",
         &id,
     ] {
