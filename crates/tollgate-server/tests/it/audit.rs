@@ -280,8 +280,9 @@ fn a_log_has_one_writer() {
     let arguments = [
         "serve",
         "--dev",
+        // Taken already: it ends even if it takes the log.
         "--listen",
-        "127.0.0.1:0",
+        server.url().strip_prefix("http://").unwrap(),
         "--admin-listen",
         "127.0.0.1:0",
         "--data-dir",
