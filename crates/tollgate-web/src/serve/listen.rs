@@ -45,6 +45,8 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = socket(address)?;
     socket.set_reuse_port(true)?;
     socket.bind(&address.into())?;
+    // Before the first connection stands: each takes this over from its listener.
+    bound_unsent(&socket);
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
@@ -61,6 +63,22 @@ fn socket(address: SocketAddr) -> io::Result<socket2::Socket> {
         socket.set_only_v6(false)?;
     }
     Ok(socket)
+}
+
+/// Bytes of answers that wait in the system to be sent, for each connection: more than these it takes
+/// only as the client takes some.
+#[cfg(target_os = "linux")]
+const UNSENT_BYTES_MAX: u32 = 128 * 1024;
+
+/// Bounds what connections from this listener leave to the system. On its own it takes megabytes of
+/// an answer, from each client that reads but little of it.
+pub(super) fn bound_unsent(listener: &impl AsFd) {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = SockRef::from(listener).set_tcp_notsent_lowat(UNSENT_BYTES_MAX) {
+        tracing::warn!(%error, "failed to bound what waits to be sent");
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = listener;
 }
 
 /// Lets no further connection begin, while handshakes under way still finish.

@@ -179,6 +179,7 @@ impl Server {
         for socket in &sockets {
             if let Socket::Tcp(listener) = socket {
                 let local = listener.local_addr().map_err(ServerError::Inherited)?;
+                listen::bound_unsent(listener);
                 self.local_addrs.push(local);
             }
             self.share(socket, &Ownership::Inherited)
