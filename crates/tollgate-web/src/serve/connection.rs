@@ -231,6 +231,9 @@ where
     let mut stage = Stage::Serving;
     let mut watching = Watching::Begins;
     std::future::poll_fn(|cx| {
+        if !state.turn.begins(cx) {
+            return Poll::Pending;
+        }
         loop {
             if connection.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Ok(()));

@@ -17,6 +17,7 @@ mod stream;
 #[cfg(feature = "systemd")]
 mod systemd;
 mod tracked_body;
+mod turn;
 mod unix;
 
 use std::io;
@@ -178,8 +179,8 @@ impl Server {
         let sockets = systemd::inherited().map_err(ServerError::Inherited)?;
         for socket in &sockets {
             if let Socket::Tcp(listener) = socket {
-                let local = listener.local_addr().map_err(ServerError::Inherited)?;
                 listen::bound_unsent(listener);
+                let local = listener.local_addr().map_err(ServerError::Inherited)?;
                 self.local_addrs.push(local);
             }
             self.share(socket, &Ownership::Inherited)

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::drain::{Drain, Stage};
+use super::turn::Turn;
 use crate::http_metrics::Closed;
 use crate::{ClientCertificate, HttpMetrics, ServerConfig};
 
@@ -103,6 +104,7 @@ pub(crate) struct ConnectionState {
     pub(super) info: ConnectionInfo,
     /// What the client showed in its handshake.
     pub(super) client_certificate: OnceLock<ClientCertificate>,
+    pub(super) turn: Turn,
     http2: AtomicBool,
     requests: AtomicU32,
     head_since: AtomicU64,
@@ -137,6 +139,7 @@ impl ConnectionState {
             shared,
             info,
             client_certificate: OnceLock::new(),
+            turn: Turn::new(),
             http2: AtomicBool::new(false),
             requests: AtomicU32::new(0),
             head_since: AtomicU64::new(accepted),

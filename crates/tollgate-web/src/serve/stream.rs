@@ -48,6 +48,16 @@ impl<I> WatchedStream<I> {
             early_error: None,
         }
     }
+
+    /// Pending once the connection's turn is over, until its next.
+    #[inline]
+    fn poll_turn(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.state.turn.is_over() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
 }
 
 impl<I: AsyncRead + Unpin> AsyncRead for WatchedStream<I> {
@@ -57,6 +67,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for WatchedStream<I> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        ready!(self.poll_turn(cx));
         let before = buf.filled().len();
         if self.prefix.is_empty() {
             ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
@@ -70,6 +81,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for WatchedStream<I> {
             this.read = Reading::Ended;
             return Poll::Ready(Ok(()));
         }
+        this.state.turn.read(read.len());
         match this.frames.as_mut().map(|frames| frames.feed(read)) {
             None => this.state.bytes_read(),
             Some(Head::Open) => this.state.head_begun(),
@@ -129,11 +141,17 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WatchedStream<I> {
         if self.early_error.is_some() || self.state.writes_early_error() {
             return self.poll_write_early_error(cx, buf);
         }
-        let written = Pin::new(&mut self.inner).poll_write(cx, buf);
-        if written.is_pending() {
-            self.state.write_blocked();
+        ready!(self.poll_turn(cx));
+        match Pin::new(&mut self.inner).poll_write(cx, buf) {
+            Poll::Ready(written) => {
+                self.state.turn.wrote(*written.as_ref().unwrap_or(&0));
+                Poll::Ready(written)
+            }
+            Poll::Pending => {
+                self.state.write_blocked();
+                Poll::Pending
+            }
         }
-        written
     }
 
     fn poll_write_vectored(
@@ -141,11 +159,17 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WatchedStream<I> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
-        if written.is_pending() {
-            self.state.write_blocked();
+        ready!(self.poll_turn(cx));
+        match Pin::new(&mut self.inner).poll_write_vectored(cx, bufs) {
+            Poll::Ready(written) => {
+                self.state.turn.wrote(*written.as_ref().unwrap_or(&0));
+                Poll::Ready(written)
+            }
+            Poll::Pending => {
+                self.state.write_blocked();
+                Poll::Pending
+            }
         }
-        written
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -125,3 +125,20 @@ fn bodies_of_nothing_but_framing_are_cut_off() {
     server.wait_for_metric("http_requests_in_flight 0");
     assert_eq!(server.connect().get("/hello").text(), "hello");
 }
+
+#[test]
+fn bodies_of_many_turns_come_through() {
+    let server = TestServer::start(ServerConfig {
+        body_bytes_max: 1 << 24,
+        ..config()
+    });
+    let body: Vec<u8> = (0..1_u32 << 20).flat_map(u32::to_be_bytes).collect();
+    let mut client = server.connect();
+    let length = body.len();
+    client.send(format!(
+        "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: {length}\r\n\r\n"
+    ));
+    client.send(&body);
+    assert!(client.answer().body == body);
+    assert_eq!(client.get("/hello").text(), "hello");
+}

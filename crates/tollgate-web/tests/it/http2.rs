@@ -163,6 +163,20 @@ fn requests_that_name_two_hosts_get_400() {
 }
 
 #[test]
+fn bodies_of_many_turns_come_through() {
+    let server = TestServer::start(ServerConfig {
+        body_bytes_max: 1 << 24,
+        ..config()
+    });
+    let body: Vec<u8> = (0..1_u32 << 20).flat_map(u32::to_be_bytes).collect();
+    talk(server.address, |mut send| async move {
+        let told = ask(&mut send, "/echo", Some(&body)).await;
+        assert_eq!(told.status, 200);
+        assert!(told.body == body);
+    });
+}
+
+#[test]
 fn it_can_be_switched_off() {
     let server = TestServer::start(ServerConfig {
         http2: false,
