@@ -18,10 +18,7 @@ use std::{path::PathBuf, sync::Arc};
 use clap::Args;
 use tokio::sync::watch;
 
-use self::{
-    assembly::Assembly,
-    signals::{Ends, Hangups},
-};
+use self::{assembly::Assembly, signals::Signals};
 use crate::{
     audit,
     cli::Failure,
@@ -63,22 +60,31 @@ pub(crate) struct Arguments {
 ///
 /// When it cannot start, or stops without having been told to.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let loaded = arguments.load()?;
-    let logs = logs::start(&loaded.config.log)?;
-    // Whatever is made from here on is for this user alone: store, keys, backups, audit log.
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    raise_file_limit();
     // The servers have threads and runtimes of their own; this one waits, and works in between.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(4)
         .build()?;
-    runtime.block_on(serve(arguments, loaded, &logs))?;
+    let signals = runtime.block_on(async { Signals::catch() })?;
+    let loaded = arguments.load()?;
+    let logs = logs::start(&loaded.config.log)?;
+    // Whatever is made from here on is for this user alone: store, keys, backups, audit log.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    raise_file_limit();
+    runtime.block_on(serve(arguments, signals, loaded, &logs))?;
     Ok(())
 }
 
-async fn serve(arguments: &Arguments, loaded: Loaded, logs: &Logs) -> anyhow::Result<()> {
-    let (mut ends, mut hangups) = (Ends::catch()?, Hangups::catch()?);
+async fn serve(
+    arguments: &Arguments,
+    signals: Signals,
+    loaded: Loaded,
+    logs: &Logs,
+) -> anyhow::Result<()> {
+    let Signals {
+        mut ends,
+        mut hangups,
+    } = signals;
     let audit = match &loaded.config.audit.path {
         Some(path) => Some(audit::AuditLog::open(
             path,

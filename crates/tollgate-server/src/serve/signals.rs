@@ -11,6 +11,26 @@ use tokio::{
     sync::watch,
 };
 
+/// Every signal that the service heeds.
+pub(super) struct Signals {
+    pub(super) ends: Ends,
+    pub(super) hangups: Hangups,
+}
+
+impl Signals {
+    /// Catches them from now on; needs the runtime that will wait for them.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses.
+    pub(super) fn catch() -> std::io::Result<Self> {
+        Ok(Self {
+            ends: Ends::catch()?,
+            hangups: Hangups::catch()?,
+        })
+    }
+}
+
 /// The signals that end the service.
 pub(super) struct Ends {
     terminate: Signal,
@@ -23,7 +43,7 @@ impl Ends {
     /// # Errors
     ///
     /// When the system refuses.
-    pub(super) fn catch() -> std::io::Result<Self> {
+    fn catch() -> std::io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -48,7 +68,7 @@ impl Hangups {
     /// # Errors
     ///
     /// When the system refuses.
-    pub(super) fn catch() -> std::io::Result<Self> {
+    fn catch() -> std::io::Result<Self> {
         Ok(Self(signal(SignalKind::hangup())?))
     }
 
