@@ -63,7 +63,15 @@ pub(super) async fn serve<H: Handler>(
             let handling = pin!(handling);
             within(handling, arrival.as_deref(), config.request_timeout).await
         };
-        handled.unwrap_or_else(|failure| failure.response(shared, &context.request_id))
+        match handled {
+            Ok(response) if response.status().is_informational() => {
+                let request_id = &context.request_id;
+                tracing::error!(%request_id, "the handler would switch protocols, which nobody does");
+                error_response(StatusCode::NOT_IMPLEMENTED)
+            }
+            Ok(response) => response,
+            Err(failure) => failure.response(shared, &context.request_id),
+        }
     };
 
     let headers = response.headers_mut();

@@ -353,6 +353,18 @@ fn panics_become_500_and_the_connection_lives_on() {
 }
 
 #[test]
+fn protocols_are_not_switched() {
+    let server = TestServer::start(config());
+    let mut client = server.connect();
+    client.send("GET /switch HTTP/1.1\r\nHost: t\r\n");
+    client.send("Connection: upgrade\r\nUpgrade: websocket\r\n\r\n");
+    let answer = client.answer();
+    assert_eq!(answer.status, 501);
+    assert_eq!(answer.header("upgrade"), None);
+    assert_eq!(client.get("/hello").text(), "hello");
+}
+
+#[test]
 fn pipelined_requests_are_answered_in_order() {
     let server = TestServer::start(config());
     let mut client = server.connect();

@@ -72,6 +72,12 @@ impl Handler for Paths {
                 assert!(part.is_some_and(|part| part.is_ok()));
                 std::future::pending().await
             }
+            "/switch" => {
+                let response = Response::builder().status(101);
+                let response = response.header("connection", "upgrade");
+                let response = response.header("upgrade", "websocket");
+                response.body(ResponseBody::empty()).unwrap()
+            }
             "/unread" => Response::new("not read".into()),
             "/panic" => panic!("on purpose"),
             "/hang" => std::future::pending().await,
