@@ -27,7 +27,8 @@ pub struct ServerConfig {
     /// From the end of the head to the end of the body.
     #[serde(with = "crate::duration")]
     pub read_timeout: Duration,
-    /// How long an answer may wait for a client that does not read.
+    /// How long an answer may wait for a client that does not read; whatever is read restarts it.
+    /// On HTTP/2 and HTTP/3 that is a piece of 16 KiB at least, or what is left.
     #[serde(with = "crate::duration")]
     pub write_timeout: Duration,
     /// How long a connection may stand open between two requests.

@@ -30,7 +30,8 @@ const STREAMS_MAX: u32 = 100;
 /// Streams that a client opened and reset before we looked: the rapid-reset attack.
 const PENDING_RESETS_MAX: usize = 20;
 const LOCAL_RESETS_MAX: usize = 256;
-const SEND_BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// Of one stream, before it is asked for more.
+pub(super) const SEND_BUFFER_BYTES_MAX: usize = 64 * 1024;
 const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 /// hyper accepts no smaller buffer.

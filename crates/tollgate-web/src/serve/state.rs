@@ -207,6 +207,14 @@ impl ConnectionState {
         }
     }
 
+    /// The client has taken something.
+    #[inline]
+    pub(super) fn write_moved(&self) {
+        if self.write_blocked_since.load(Ordering::Relaxed) != NEVER {
+            self.write_blocked_since.store(NEVER, Ordering::Relaxed);
+        }
+    }
+
     /// HTTP/1: whether what hyper writes now is its own word and no handler's.
     pub(super) fn writes_early_error(&self) -> bool {
         !self.is_http2()
@@ -219,9 +227,7 @@ impl ConnectionState {
         if self.requests.load(Ordering::Relaxed) == 0 {
             self.answer_unwritten.store(false, Ordering::Relaxed);
         }
-        if self.write_blocked_since.load(Ordering::Relaxed) != NEVER {
-            self.write_blocked_since.store(NEVER, Ordering::Relaxed);
-        }
+        self.write_moved();
     }
 
     pub(super) fn lingering(&self) {

@@ -93,6 +93,19 @@ impl<I: AsyncRead + Unpin> AsyncRead for WatchedStream<I> {
 }
 
 impl<I: AsyncRead + AsyncWrite + Unpin> WatchedStream<I> {
+    /// A client that takes some of a long answer is a reader, however slow: the system lets us
+    /// write again only when a good part of what it held has been taken.
+    #[inline]
+    fn note_write(&self, written: &Poll<io::Result<usize>>) {
+        match written {
+            Poll::Ready(written) => {
+                self.state.write_moved();
+                self.state.turn.wrote(*written.as_ref().unwrap_or(&0));
+            }
+            Poll::Pending => self.state.write_blocked(),
+        }
+    }
+
     /// Claims to have written hyper's bytes once ours are written.
     fn poll_write_early_error(
         &mut self,
@@ -142,16 +155,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WatchedStream<I> {
             return self.poll_write_early_error(cx, buf);
         }
         ready!(self.poll_turn(cx));
-        match Pin::new(&mut self.inner).poll_write(cx, buf) {
-            Poll::Ready(written) => {
-                self.state.turn.wrote(*written.as_ref().unwrap_or(&0));
-                Poll::Ready(written)
-            }
-            Poll::Pending => {
-                self.state.write_blocked();
-                Poll::Pending
-            }
-        }
+        let written = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.note_write(&written);
+        written
     }
 
     fn poll_write_vectored(
@@ -160,16 +166,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WatchedStream<I> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_turn(cx));
-        match Pin::new(&mut self.inner).poll_write_vectored(cx, bufs) {
-            Poll::Ready(written) => {
-                self.state.turn.wrote(*written.as_ref().unwrap_or(&0));
-                Poll::Ready(written)
-            }
-            Poll::Pending => {
-                self.state.write_blocked();
-                Poll::Pending
-            }
-        }
+        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.note_write(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -202,5 +201,59 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WatchedStream<I> {
             self.state.lingering();
         }
         self.poll_discard(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::{Duration, Instant};
+
+    use tokio::io::{AsyncReadExt, DuplexStream, duplex};
+
+    use super::*;
+    use crate::http_metrics::Closed;
+    use crate::metrics::Registry;
+    use crate::serve::state::{ConnectionInfo, Shared, Verdict};
+    use crate::{HttpMetrics, ServerConfig};
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    fn watched(stream: DuplexStream) -> WatchedStream<DuplexStream> {
+        let config = ServerConfig {
+            write_timeout: PATIENCE,
+            ..ServerConfig::default()
+        };
+        let metrics = HttpMetrics::register(&Registry::new(), &[]).unwrap();
+        let any: SocketAddr = "127.0.0.1:1".parse().unwrap();
+        let info = ConnectionInfo {
+            peer: any,
+            local: any,
+            tls: false,
+        };
+        let shared = Arc::new(Shared::new(config, metrics));
+        let state = ConnectionState::new(shared, info, Instant::now());
+        state.request_begun();
+        WatchedStream::new(stream, Bytes::new(), Arc::new(state))
+    }
+
+    #[tokio::test]
+    async fn a_reader_may_be_slow_but_must_read() {
+        let (mut client, server) = duplex(100);
+        let mut stream = watched(server);
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let begun = Instant::now();
+        for round in 0..5 {
+            let mut write = |bytes: &[u8]| Pin::new(&mut stream).poll_write(&mut cx, bytes);
+            assert!(write(&[b'x'; 100]).is_ready());
+            assert!(write(b"x").is_pending());
+            let now = begun + PATIENCE * round;
+            assert_eq!(stream.state.look(now), Verdict::Wait(now + PATIENCE));
+            if round < 4 {
+                assert_eq!(client.read(&mut [0; 100]).await.unwrap(), 100);
+            }
+        }
+        let late = stream.state.look(begun + PATIENCE * 5);
+        assert_eq!(late, Verdict::Abort(Closed::WriteTimeout));
     }
 }

@@ -127,6 +127,7 @@ fn requests_are_answered_as_on_http1() {
             ("/tight", Some(&b"0123456789a"[..]), 413, b""),
             ("/panic", None, 500, b""),
             ("/hang", None, 503, b""),
+            ("/switch", None, 501, b""),
         ];
         for (path, body, status, expected) in cases {
             let told = ask(&mut send, path, body).await;
@@ -265,16 +266,66 @@ fn clients_that_open_no_window_are_cut_off() {
         write_timeout: SHORT,
         ..config()
     });
-    // SETTINGS_INITIAL_WINDOW_SIZE = 0: no answer may have a body.
-    for (count, path) in [(1, "/hello"), (2, "/endless")] {
+    // SETTINGS_INITIAL_WINDOW_SIZE: no byte of an answer's body may be sent, or next to none.
+    let cases = [
+        (0, "/hello"),
+        (0, "/endless"),
+        (1, "/large"),
+        (1, "/endless"),
+    ];
+    for (count, (window, path)) in (1..).zip(cases) {
         let mut client = server.connect();
-        client.greet(&[0, 4, 0, 0, 0, 0]);
+        client.greet(&[0, 4, 0, 0, 0, window]);
         client.send(frame(HEADERS, END_STREAM | END_HEADERS, 1, &get(path)));
-        assert!(client.is_cut_off());
+        assert!(client.is_cut_off(), "{window} {path}");
         server.wait_for_metric(&format!(
             "http_connections_closed_total{{reason=\"write_timeout\"}} {count}"
         ));
     }
+}
+
+#[test]
+fn a_slow_reader_of_a_whole_body_is_not_idle() {
+    let server = TestServer::start(ServerConfig {
+        idle_timeout: SHORT,
+        ..config()
+    });
+    talk(server.address, |mut send| async move {
+        let request = Request::get("http://t/large").body(()).unwrap();
+        let (response, _) = send.send_request(request, true).unwrap();
+        let mut stream = response.await.unwrap().into_body();
+        let mut length = 0;
+        for piece in 0.. {
+            let Some(data) = stream.data().await else {
+                break;
+            };
+            let data = data.unwrap();
+            stream.flow_control().release_capacity(data.len()).unwrap();
+            length += data.len();
+            // Far longer in all than an idle connection would be kept.
+            if piece < 30 {
+                tokio::time::sleep(SHORT).await;
+            }
+        }
+        assert_eq!(length, 64 << 20);
+    });
+}
+
+#[test]
+fn bodies_arrive_whole_whatever_their_length() {
+    let server = TestServer::start(ServerConfig {
+        body_bytes_max: 1 << 20,
+        ..config()
+    });
+    const PIECE: usize = 16 << 10;
+    talk(server.address, |mut send| async move {
+        for length in [1, PIECE - 1, PIECE, PIECE + 1, 6 * PIECE, 300_001] {
+            let body: Vec<u8> = (b'0'..=b'z').cycle().take(length).collect();
+            let told = ask(&mut send, "/echo", Some(&body)).await;
+            assert_eq!(told.status, 200);
+            assert!(told.body == body, "{length}");
+        }
+    });
 }
 
 #[test]

@@ -44,6 +44,8 @@ use steer::{SteeredIds, THREADS_MAX, steer};
 const STREAMS_MAX: u32 = 100;
 const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+/// Of all answers of a connection, what may be sent before the client has confirmed it.
+const SENT_BYTES_MAX: u64 = 1024 * 1024;
 /// HTTP/3 needs three in each direction; more are for extensions that we ignore.
 const OTHER_STREAMS_MAX: u32 = 16;
 /// First packets that wait to be looked at, and what of their connections may wait with them.
@@ -142,7 +144,7 @@ fn transport(config: &ServerConfig) -> TransportConfig {
         .max_concurrent_uni_streams(OTHER_STREAMS_MAX.into())
         .stream_receive_window(STREAM_WINDOW_BYTES.into())
         .receive_window(CONNECTION_WINDOW_BYTES.into())
-        .send_window(CONNECTION_WINDOW_BYTES.into())
+        .send_window(SENT_BYTES_MAX)
         .datagram_receive_buffer_size(None)
         .max_idle_timeout(IdleTimeout::try_from(silence.min(silence_max)).ok());
     transport

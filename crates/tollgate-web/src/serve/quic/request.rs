@@ -17,14 +17,15 @@ use tokio::time::timeout;
 
 use super::super::request::{Connected, serve};
 use super::body::{QuicBody, told_length};
-use super::date;
 use super::transport::{Note, Receiving, Sending, Transport};
+use super::{SENT_BYTES_MAX, date};
 use crate::http_metrics::Closed;
 use crate::response::StreamError;
 use crate::{Handler, RequestBody, RequestContext, ResponseBody, error_response};
 
 /// Bytes of an answer that a client must take within the write time-out.
 const PIECE_BYTES: usize = 16 * 1024;
+const SENT_PIECES_MAX: u64 = SENT_BYTES_MAX / PIECE_BYTES as u64;
 
 /// What speaks of one connection of HTTP/1.1, and of none of HTTP/3 (RFC 9114 §4.2).
 static CONNECTION_FIELDS: [HeaderName; 5] = [
@@ -55,6 +56,13 @@ impl Answering {
         self.ended = true;
         Ok(())
     }
+
+    /// Gives up what has not arrived, for a client that does not read (RFC 9114 §4.1.1).
+    fn cancel(mut self) {
+        self.ended = true;
+        self.stream.stop_stream(Code::H3_REQUEST_CANCELLED);
+        tracing::debug!("gave up an answer that its client does not read");
+    }
 }
 
 impl Drop for Answering {
@@ -65,7 +73,8 @@ impl Drop for Answering {
     }
 }
 
-/// Answers one request. An error ends the whole connection.
+/// Answers one request. An error ends the whole connection; a client that does not read an answer
+/// loses that answer alone.
 pub(super) async fn answer<H: Handler>(
     connected: Arc<Connected<H>>,
     resolver: RequestResolver<Transport, Bytes>,
@@ -75,6 +84,7 @@ pub(super) async fn answer<H: Handler>(
         early,
         mut over,
         used,
+        connection,
     } = note;
     let state = Arc::clone(&connected.state);
     let config = &state.shared.config;
@@ -104,19 +114,46 @@ pub(super) async fn answer<H: Handler>(
         _ = over.as_mut() => return Ok(()),
         written = writing => written,
     };
-    match written {
-        Ok(()) => {}
-        Err(Broken::Slow) => return Err(Closed::WriteTimeout),
+    let ended = match written {
+        Ok(()) => Some(sending),
+        Err(Broken::Slow) => {
+            sending.cancel();
+            return Ok(());
+        }
         Err(Broken::Gone) => return Ok(()),
         Err(Broken::Body(error)) => {
             tracing::debug!(%error, "an answer broke off");
+            // Which resets the stream; what was sent may still be on its way.
+            drop(sending);
+            None
         }
-    }
-    // Whatever has not been sent to its end is reset now; the rest may still be on its way.
-    drop(sending);
+    };
     // A connection that is closed takes with it whatever has not arrived yet.
-    let received = timeout(config.write_timeout, over).await;
-    received.map(drop).map_err(|_| Closed::WriteTimeout)
+    let heard = || connection.stats().frame_rx.acks;
+    if !arrives(over, heard, config.write_timeout).await
+        && let Some(sending) = ended
+    {
+        sending.cancel();
+    }
+    Ok(())
+}
+
+/// Waits until the client has all of an answer that has been sent; whether it has. A client that
+/// says that it received something has more time, but no more than if it took one piece each time.
+async fn arrives(over: impl Future, heard: impl Fn() -> u64, patience: Duration) -> bool {
+    let mut over = std::pin::pin!(over);
+    let mut heard_before = heard();
+    for _ in 0..SENT_PIECES_MAX {
+        if timeout(patience, over.as_mut()).await.is_ok() {
+            return true;
+        }
+        let heard_now = heard();
+        if heard_now == heard_before {
+            return false;
+        }
+        heard_before = heard_now;
+    }
+    false
 }
 
 /// A request's head, and where its body comes from.
@@ -257,4 +294,37 @@ fn complete(headers: &mut HeaderMap, length: Option<u64>) {
             .or_insert_with(|| HeaderValue::from(length));
     }
     headers.entry(DATE).or_insert_with(date::now);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::task::Poll;
+
+    use super::*;
+
+    /// However long the wait, it is over at once: only what the client does in between counts.
+    const PATIENCE: Duration = Duration::ZERO;
+
+    #[tokio::test]
+    async fn who_confirms_nothing_is_not_waited_for() {
+        let check = async |heard: &dyn Fn(u64) -> u64, rounds: u64, arrived: bool| {
+            let asked = Cell::new(0);
+            let counted = || {
+                asked.set(asked.get() + 1);
+                heard(asked.get())
+            };
+            let over = std::future::poll_fn(|_| match asked.get() > 10 && arrived {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            });
+            assert_eq!(arrives(over, counted, PATIENCE).await, arrived);
+            assert_eq!(asked.get(), rounds);
+        };
+        check(&|_| 7, 2, false).await;
+        check(&|asked| asked.min(5), 6, false).await;
+        check(&|asked| asked, 11, true).await;
+        // Somebody who confirms and confirms without ever having all of it.
+        check(&|asked| asked, SENT_PIECES_MAX + 1, false).await;
+    }
 }

@@ -32,6 +32,8 @@ pub(super) struct Note {
     pub(super) over: Boxed<Outcome>,
     /// Bytes of the body that have been handed on.
     pub(super) used: Arc<AtomicU64>,
+    /// The stream's connection.
+    pub(super) connection: quinn::Connection,
 }
 
 /// How a stream's sending side ended.
@@ -130,6 +132,7 @@ impl quic::Connection<Bytes> for Transport {
                 }
             }),
             used: Arc::clone(&receiving.used),
+            connection: self.connection.clone(),
         });
         Poll::Ready(Ok(Exchange {
             sending: Sending::new(send),
