@@ -17,7 +17,7 @@ use super::early_error::message;
 use super::listener::{Accept, LOCAL, Listener, Ownership, Socket};
 use super::request::Connected;
 use super::state::{ConnectionInfo, ConnectionState};
-use crate::{Handler, TlsReloader};
+use crate::{Handler, TlsError, TlsReloader};
 
 /// How long to wait after the system refused a connection for want of files or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -216,19 +216,25 @@ fn is_about_one_connection(error: &io::Error) -> bool {
 
 /// Takes changed certificate files into use; runs until its runtime ends.
 async fn watch_certificates(tls: TlsReloader) {
-    let mut seen = tls.stamp();
+    let mut seen = tls.first_stamp();
+    let mut awaited = false;
     loop {
         sleep(CERTIFICATE_POLL).await;
         let stamp = tls.stamp();
-        if stamp == seen {
+        let is_new = stamp != seen;
+        if !is_new && !awaited {
             continue;
         }
         // Certificate and key are seldom replaced in the same instant; a mismatch is tried again
         // at the next change.
         seen = stamp;
-        match tls.reload() {
+        let reloaded = tls.reload();
+        // By a clock that is late, a fresh certificate is not valid yet.
+        awaited = matches!(reloaded, Err(TlsError::NotValidNow(_)));
+        match reloaded {
             Ok(()) => tracing::info!("took the new certificate into use"),
-            Err(error) => tracing::error!(%error, "kept the old certificate"),
+            Err(error) if is_new => tracing::error!(%error, "kept the old certificate"),
+            Err(_) => {}
         }
     }
 }

@@ -13,7 +13,9 @@ use arc_swap::ArcSwap;
 use rustls::ServerConfig as RustlsConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::UnixTime;
-use rustls::server::{ResolvesServerCert, ServerSessionMemoryCache, WebPkiClientVerifier};
+use rustls::server::{
+    NoServerSessionStorage, ResolvesServerCert, ServerSessionMemoryCache, WebPkiClientVerifier,
+};
 use rustls::{SupportedProtocolVersion, version};
 
 use crate::{ServerConfig, TlsConfig};
@@ -70,6 +72,8 @@ pub struct TlsReloader(Arc<Reloader>);
 
 struct Reloader {
     files: TlsConfig,
+    /// As they were before they were first read.
+    stamp: Stamp,
     http2: Http2,
     current: ArcSwap<Current>,
 }
@@ -90,12 +94,14 @@ impl TlsReloader {
     /// can be replaced.
     pub(crate) fn load(files: &TlsConfig, config: &ServerConfig) -> Result<Self, TlsError> {
         let http2 = if config.http2 { Http2::On } else { Http2::Off };
+        let stamp = stamp(files);
         let loaded = Loaded::read(files)?;
         if let Err(error) = loaded.check_validity(UnixTime::now()) {
             tracing::error!(%error, "serving it all the same");
         }
         Ok(Self(Arc::new(Reloader {
             files: files.clone(),
+            stamp,
             http2,
             current: ArcSwap::from_pointee(Current::new(loaded, http2)?),
         })))
@@ -114,12 +120,14 @@ impl TlsReloader {
         Ok(())
     }
 
+    /// The files as they were when the server was made.
+    pub(crate) fn first_stamp(&self) -> Stamp {
+        self.0.stamp.clone()
+    }
+
+    /// The files as they are.
     pub(crate) fn stamp(&self) -> Stamp {
-        let stamp = |path: std::path::PathBuf| {
-            let data = path.metadata().ok()?;
-            Some((data.modified().ok()?, data.len()))
-        };
-        self.0.files.paths().map(stamp).collect()
+        stamp(&self.0.files)
     }
 
     /// For connections over TCP.
@@ -132,6 +140,14 @@ impl TlsReloader {
     pub(crate) fn quic(&self) -> Arc<RustlsConfig> {
         Arc::clone(&self.0.current.load().quic)
     }
+}
+
+fn stamp(files: &TlsConfig) -> Stamp {
+    let stamp = |path: std::path::PathBuf| {
+        let data = path.metadata().ok()?;
+        Some((data.modified().ok()?, data.len()))
+    };
+    files.paths().map(stamp).collect()
 }
 
 impl Current {
@@ -153,7 +169,13 @@ impl Current {
             let mut config = builder
                 .with_client_cert_verifier(verifier)
                 .with_cert_resolver(names);
-            config.session_storage = ServerSessionMemoryCache::new(SESSIONS_MAX);
+            if authorities.is_none() {
+                config.session_storage = ServerSessionMemoryCache::new(SESSIONS_MAX);
+            } else {
+                // A session takes the client's certificate along unverified, past its expiry.
+                config.session_storage = Arc::new(NoServerSessionStorage {});
+                config.send_tls13_tickets = 0;
+            }
             config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
             Ok::<_, TlsError>(config)
         };

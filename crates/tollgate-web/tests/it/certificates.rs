@@ -4,19 +4,23 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, CertifiedKey, IsCa, KeyPair,
     date_time_ymd, generate_simple_self_signed,
 };
 use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{
+    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned,
+    SupportedProtocolVersion,
+};
 use tollgate_web::{
     CertificateFiles, ClientCertificateDemand, ClientCertificates, ServerConfig, TlsConfig,
 };
 
-use crate::support::{TestServer, config, read_answer};
+use crate::support::{SHORT, STUCK, TestServer, config, read_answer};
 
 pub(crate) type Authority = CertifiedIssuer<'static, KeyPair>;
 
@@ -45,12 +49,20 @@ fn client(
     trusted: &[&CertificateDer<'static>],
     identity: Option<&CertifiedKey<KeyPair>>,
 ) -> Arc<ClientConfig> {
+    client_of(rustls::DEFAULT_VERSIONS, trusted, identity)
+}
+
+fn client_of(
+    versions: &[&'static SupportedProtocolVersion],
+    trusted: &[&CertificateDer<'static>],
+    identity: Option<&CertifiedKey<KeyPair>>,
+) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     for &root in trusted {
         roots.add(root.clone()).unwrap();
     }
     let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_protocol_versions(rustls::DEFAULT_VERSIONS)
+        .with_protocol_versions(versions)
         .unwrap()
         .with_root_certificates(roots);
     Arc::new(match identity {
@@ -194,6 +206,63 @@ fn new_authorities_are_taken_and_old_ones_forgotten() {
     fs::write(&authorities_path, "no authority").unwrap();
     reloader.reload().unwrap_err();
     assert_eq!(served(), [false, true]);
+}
+
+/// Resumed, a session would let a certificate outlive its time.
+#[test]
+fn clients_who_may_show_certificates_show_them_each_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let authority = authority();
+    let known = vouched_for("known", &authority);
+    let plain = for_name("localhost");
+    let files = install(directory.path(), "plain", &plain);
+    let plain_server = start(TlsConfig::new(files.certificate_path, files.key_path));
+    let demand = ClientCertificateDemand::Optional;
+    let (demanding, shown, _) = demanding(directory.path(), &authority, demand);
+    let check = |server: &TestServer, config: &Arc<ClientConfig>, expected: HandshakeKind| {
+        ask(server, "localhost", Arc::clone(config)).unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let connection = ClientConnection::new(Arc::clone(config), name).unwrap();
+        let mut stream = StreamOwned::new(connection, server.connect().stream);
+        stream.conn.complete_io(&mut stream.sock).unwrap();
+        assert_eq!(stream.conn.handshake_kind(), Some(expected));
+    };
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let trusted = [plain.cert.der(), shown.cert.der()];
+        for identity in [None, Some(&known)] {
+            let config = client_of(&[version], &trusted, identity);
+            check(&plain_server, &config, HandshakeKind::Resumed);
+            let config = client_of(&[version], &trusted, identity);
+            check(&demanding, &config, HandshakeKind::Full);
+        }
+    }
+}
+
+#[test]
+fn a_certificate_whose_time_comes_is_taken_then() {
+    let directory = tempfile::tempdir().unwrap();
+    let current = for_name("localhost");
+    let files = install(directory.path(), "server", &current);
+    let server = start(TlsConfig::new(&files.certificate_path, &files.key_path));
+    let mut parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    // Later than the server's next look at the files.
+    let from = Duration::from_secs(UnixTime::now().as_secs() + 4);
+    parameters.not_before = date_time_ymd(1970, 1, 1) + from;
+    let signing_key = KeyPair::generate().unwrap();
+    let cert = parameters.self_signed(&signing_key).unwrap();
+    let next = CertifiedKey { cert, signing_key };
+    install(directory.path(), "server", &next);
+    let trusted = [current.cert.der(), next.cert.der()];
+    let begun = Instant::now();
+    loop {
+        // Refused, as the client sees it, until it is valid.
+        let shown = ask(&server, "localhost", client(&trusted, None));
+        if shown.is_ok_and(|(leaf, _)| &leaf == next.cert.der()) {
+            break;
+        }
+        assert!(begun.elapsed() < STUCK, "never taken");
+        std::thread::sleep(SHORT);
+    }
 }
 
 #[test]
