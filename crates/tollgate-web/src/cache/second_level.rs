@@ -83,8 +83,9 @@ pub struct SecondLevelStatistics {
 
 /// A cache that several instances share.
 ///
-/// Every method answers in bounded time. An invalidation that returns [`Unavailable`] is owed: the
-/// level gives no entries until it was made up for.
+/// Every method answers in bounded time, but for the removal of a prefix, whose every step does. A
+/// caller may leave in the middle: what was begun is done all the same. An invalidation that
+/// returns [`Unavailable`] is owed: the level gives no entries until it was made up for.
 #[async_trait]
 pub trait SecondLevel: Send + Sync {
     /// Looks up many keys in one exchange; the answers stand as the keys do.

@@ -23,7 +23,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, Cmd, FromRedisValue, Pipeline};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 
 use super::second_level::{
@@ -38,6 +38,8 @@ pub use config::{RedisConfig, RedisConfigError};
 
 /// Keys in one exchange; more go in several.
 const KEYS_MAX: usize = 512;
+/// Writes and invalidations under way, of callers who wait or have left; others wait their turn.
+const WRITES_MAX: usize = 1024;
 
 /// A connection to Redis or Valkey that mends itself.
 pub struct RedisLevel {
@@ -56,6 +58,7 @@ struct Shared {
     /// Whether commands are sent: not while the server is away or an invalidation is owed.
     usable: AtomicBool,
     debts: Mutex<Debts>,
+    writes: Arc<Semaphore>,
     broken: Notify,
     failures: AtomicU64,
     channel_losses: AtomicU64,
@@ -88,6 +91,7 @@ impl RedisLevel {
             listeners: Mutex::default(),
             usable: AtomicBool::new(true),
             debts: Mutex::default(),
+            writes: Arc::new(Semaphore::new(WRITES_MAX)),
             broken: Notify::new(),
             failures: AtomicU64::new(0),
             channel_losses: AtomicU64::new(0),
@@ -145,27 +149,30 @@ impl SecondLevel for RedisLevel {
         let keys = entries.iter().map(|(key, _)| (*key).to_owned());
         // What was written of them nobody knows unless all was, so none may stay.
         let debt = Debt::new(shared, Invalidation::Keys(keys.collect()));
-        shared.check_usable()?;
-        for entries in entries.chunks(KEYS_MAX) {
+        let pipelines = entries.chunks(KEYS_MAX).map(|entries| {
             let mut pipeline = Pipeline::new();
             for (key, entry) in entries {
                 let mode = scripts::SET;
                 let put = scripts::put(&shared.namespace, key, entry, mode, None);
                 pipeline.add_command(put).ignore();
             }
-            shared.settle(shared.pipeline::<()>(&pipeline).await)?;
-        }
-        debt.paid();
-        Ok(())
+            pipeline
+        });
+        let pipelines: Vec<Pipeline> = pipelines.collect();
+        let shared = Arc::clone(shared);
+        let work = async move {
+            for pipeline in &pipelines {
+                shared.pipeline::<()>(pipeline).await?;
+            }
+            Ok(())
+        };
+        debt.pay(work).await
     }
 
     async fn remove(&self, what: &Invalidation) -> Result<u64, Unavailable> {
-        let shared = &self.shared;
-        let debt = Debt::new(shared, what.clone());
-        shared.check_usable()?;
-        let removed = shared.settle(shared.remove(what).await)?;
-        debt.paid();
-        Ok(removed)
+        let debt = Debt::new(&self.shared, what.clone());
+        let (shared, what) = (Arc::clone(&self.shared), what.clone());
+        debt.pay(async move { shared.remove(&what).await }).await
     }
 
     async fn add(&self, key: &str, by: i64, ttl: Duration) -> Result<Option<i64>, Unavailable> {
@@ -196,19 +203,35 @@ impl SecondLevel for RedisLevel {
     }
 }
 
-/// An invalidation that is owed from now on, unless it is [`paid`](Self::paid); also when the
-/// caller leaves in the middle.
-struct Debt<'a> {
-    shared: &'a Shared,
+/// An invalidation that is owed from now on, unless it is [paid](Self::pay).
+struct Debt {
+    shared: Arc<Shared>,
     what: Option<Invalidation>,
 }
 
-impl<'a> Debt<'a> {
-    fn new(shared: &'a Shared, what: Invalidation) -> Self {
+impl Debt {
+    fn new(shared: &Arc<Shared>, what: Invalidation) -> Self {
         Self {
-            shared,
+            shared: Arc::clone(shared),
             what: Some(what),
         }
+    }
+
+    /// Does the work in a task of its own. Ended with its caller, who may be a client that leaves
+    /// on purpose, it would be owed, and nobody would have a second level until it was made up for.
+    async fn pay<T: Send + 'static>(
+        self,
+        work: impl Future<Output = redis::RedisResult<T>> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        self.shared.check_usable()?;
+        let turn = Arc::clone(&self.shared.writes).acquire_owned().await;
+        let task = tokio::spawn(async move {
+            let _turn = turn;
+            let done = self.shared.settle(work.await)?;
+            self.paid();
+            Ok(done)
+        });
+        task.await.unwrap_or(Err(Unavailable))
     }
 
     fn paid(mut self) {
@@ -216,7 +239,7 @@ impl<'a> Debt<'a> {
     }
 }
 
-impl Drop for Debt<'_> {
+impl Drop for Debt {
     fn drop(&mut self) {
         if let Some(what) = self.what.take() {
             self.shared.owe(what);

@@ -15,6 +15,9 @@ pub(super) const WRITTEN: &str = "written";
 /// A value that counts whatever is under way, and is an invalidation.
 pub(super) const SET: &str = "set";
 
+/// The longest life that is asked for. A server refuses what does not fit its clock.
+const TTL_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
 /// How long a key's generation is kept: longer than any load may take that still fills.
 const GENERATION_TTL: Duration = FILL_WITHIN.saturating_mul(2);
 
@@ -87,6 +90,10 @@ fn script(text: &str, keys: &[String]) -> Cmd {
     command
 }
 
+fn life_millis(ttl: Duration) -> u64 {
+    millis_of(ttl.min(TTL_MAX)).max(1)
+}
+
 pub(super) fn put(
     names: &Namespace,
     key: &str,
@@ -101,7 +108,7 @@ pub(super) fn put(
     ];
     keys.extend(entry.tags.iter().map(|tag| names.tag(*tag)));
     let mut command = script(PUT, &keys);
-    command.arg(key).arg(millis_of(entry.ttl).max(1));
+    command.arg(key).arg(life_millis(entry.ttl));
     command.arg(encode(entry)).arg(kind);
     match ticket {
         Some(ticket) => command
@@ -141,7 +148,7 @@ pub(super) fn announce(names: &Namespace, prefix: &str) -> Cmd {
 
 pub(super) fn add(names: &Namespace, key: &str, by: i64, ttl: Duration) -> Cmd {
     let mut command = script(ADD, &[names.counter(key)]);
-    command.arg(by).arg(millis_of(ttl).max(1));
+    command.arg(by).arg(life_millis(ttl));
     command
 }
 

@@ -1,5 +1,7 @@
 //! Two instances, one Redis, and what becomes of them when it goes.
 
+use std::pin::Pin;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -209,6 +211,55 @@ async fn counters_are_one_for_all() {
     let brief = EntryOptions::ttl(Duration::from_millis(1));
     a.add("brief", 1, brief).await.unwrap();
     until("it ends", async || b.value("brief").await == Ok(0)).await;
+}
+
+#[tokio::test]
+async fn who_leaves_in_the_middle_takes_nothing_from_others() {
+    let Some(redis) = RedisServer::start() else {
+        return;
+    };
+    let (a, b) = (redis.instance().await, redis.instance().await);
+    let nobody = &mut Context::from_waker(Waker::noop());
+    for how in ["delete", "set", "prefix"] {
+        b.set("other", text("kept"), PLAIN).await.unwrap();
+        b.set("user:1", text("old"), PLAIN).await.unwrap();
+        until("a has it", async || {
+            a.get("user:1").await == Some(text("old"))
+        })
+        .await;
+        let mut begun: Pin<Box<dyn Future<Output = ()>>> = match how {
+            "delete" => Box::pin(async { a.delete("user:1").await.map(drop).unwrap() }),
+            "set" => Box::pin(async { a.set("user:1", text("new"), PLAIN).await.unwrap() }),
+            _ => Box::pin(async { a.invalidate("user:*").await.map(drop).unwrap() }),
+        };
+        assert!(begun.as_mut().poll(nobody).is_pending());
+        drop(begun);
+        for _ in 0..20 {
+            assert_eq!(b.set("more", text("1"), PLAIN).await, Ok(()));
+            assert_eq!(a.set("most", text("1"), PLAIN).await, Ok(()), "{how}");
+            assert_eq!(a.get("other").await, Some(text("kept")), "{how}");
+        }
+        let new = (how == "set").then(|| text("new"));
+        until("it is done", async || a.get("user:1").await == new).await;
+        until("it is done", async || b.get("user:1").await == new).await;
+    }
+    assert_eq!(a.statistics().second_level_failures, 0);
+}
+
+#[tokio::test]
+async fn entries_may_live_for_ever() {
+    let Some(redis) = RedisServer::start() else {
+        return;
+    };
+    let a = redis.instance().await;
+    let always = EntryOptions {
+        tags: &["team"],
+        ..EntryOptions::ttl(Duration::MAX)
+    };
+    assert_eq!(a.set("k", text("v"), always).await, Ok(()));
+    assert_eq!(a.get("k").await, Some(text("v")));
+    let counters = Counters::shared(CacheConfig::default(), redis.level("test"));
+    assert_eq!(counters.add("c", 1, always).await, Ok(1));
 }
 
 #[tokio::test]
