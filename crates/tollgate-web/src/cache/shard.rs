@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use hashbrown::{HashTable, hash_table::Entry};
+use hashbrown::HashTable;
 
 use super::key::Key;
 use super::pending::PendingTable;
@@ -14,6 +14,8 @@ use crate::weigh::allocation_bytes;
 
 /// Slots that the array grows by at least.
 const GROWTH_SLOTS_MIN: usize = 16;
+/// What the first index of a shard is counted as.
+const INDEX_BYTES_MIN: usize = 128;
 
 pub(crate) struct Slot<V> {
     pub(crate) hash: u64,
@@ -106,7 +108,7 @@ impl<V> Shard<V> {
         if let Some(position) = self.position(slot.hash, slot.key.as_bytes()) {
             self.remove_at(position);
         }
-        if !self.make_room(slot.heap_bytes, now_millis) {
+        if !self.could_hold(slot.heap_bytes) || !self.make_room(slot.heap_bytes, now_millis) {
             self.figures.too_large += 1;
             return false;
         }
@@ -179,6 +181,12 @@ impl<V> Shard<V> {
         Some(*self.index.find(hash, same)? as usize)
     }
 
+    /// Whether there is room in an empty shard: nothing is evicted for what will not fit.
+    fn could_hold(&self, heap_bytes: usize) -> bool {
+        let tables = GROWTH_SLOTS_MIN * size_of::<Slot<V>>() + INDEX_BYTES_MIN;
+        tables.saturating_add(heap_bytes) <= self.bytes_max
+    }
+
     fn make_room(&mut self, heap_bytes: usize, now_millis: u64) -> bool {
         loop {
             if self.bytes() + self.growth_bytes() + heap_bytes <= self.bytes_max {
@@ -216,12 +224,11 @@ impl<V> Shard<V> {
     fn remove_at(&mut self, position: usize) -> Slot<V> {
         let last = self.slots.len() - 1;
         let slots = &self.slots;
-        let entry = self.index.entry(
-            slots[position].hash,
-            |candidate| *candidate as usize == position,
-            |candidate| slots[*candidate as usize].hash,
-        );
-        if let Entry::Occupied(entry) = entry {
+        // Not `entry`, which makes a full index grow even for what is there.
+        let entry = self.index.find_entry(slots[position].hash, |candidate| {
+            *candidate as usize == position
+        });
+        if let Ok(entry) = entry {
             let (place, _) = entry.remove();
             if position != last {
                 let moved = self
@@ -263,7 +270,7 @@ impl<V> Shard<V> {
     /// What one more entry will make the array and the index grow by.
     fn growth_bytes(&self) -> usize {
         let index = match self.index_must_grow() {
-            true => self.index.allocation_size().max(128),
+            true => self.index.allocation_size().max(INDEX_BYTES_MIN),
             false => 0,
         };
         self.slots_growth() * size_of::<Slot<V>>() + index
@@ -316,4 +323,36 @@ impl<V> Shard<V> {
 /// What an entry with `key`, `value` and `tags` has on the heap.
 pub(crate) fn heap_bytes(key: &Key, value_bytes: usize, tags: &Tags) -> usize {
     key.heap_bytes() + value_bytes + allocation_bytes(size_of_val::<[u64]>(tags))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slot(number: u64) -> Slot<u64> {
+        let name = number.to_string();
+        Slot {
+            hash: number.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            key: Key::new(&name),
+            value: number,
+            tags: Tags::default(),
+            expires_millis: u64::MAX,
+            heap_bytes: 0,
+            used: AtomicBool::new(false),
+        }
+    }
+
+    #[test]
+    fn a_removal_takes_no_memory() {
+        let mut shard = Shard::new(usize::MAX, 1);
+        // As many as an index of this size takes before it must grow.
+        for number in 0..1792 {
+            assert!(shard.insert(slot(number), 0));
+        }
+        assert!(shard.index_is_full());
+        let before = shard.bytes();
+        let gone = slot(7);
+        assert!(shard.remove(gone.hash, gone.key.as_bytes(), 0));
+        assert_eq!(shard.bytes(), before);
+    }
 }

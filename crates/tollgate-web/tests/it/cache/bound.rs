@@ -77,11 +77,20 @@ fn an_entry_takes_the_room_that_it_needs() {
         let figures = cache.statistics();
         assert!(figures.bytes <= MEBIBYTE, "{figures:?}");
         assert_eq!(figures.too_large, 0);
-        // One that is larger than everything goes nowhere, and takes the former value with it.
+        // One that is larger than everything goes nowhere, and takes the former value with it, but
+        // nobody else's.
+        for number in 0..100 {
+            let value = Bytes::from_static(b"small");
+            let key = format!("beside:{number}");
+            cache.set(&key, value, PLAIN).await.unwrap();
+        }
         let huge = Bytes::from(vec![0; MEBIBYTE]);
         cache.set("large", huge, PLAIN).await.unwrap();
         assert_eq!(cache.get("large").await, None);
         assert_eq!(cache.statistics().too_large, 1);
+        for number in 0..100 {
+            assert!(cache.exists(&format!("beside:{number}")).await, "{number}");
+        }
     });
 }
 
