@@ -61,6 +61,8 @@ mod client_address;
 mod config;
 mod cors;
 mod duration;
+#[cfg(any(feature = "layers", all(feature = "cache", feature = "tower")))]
+mod entity_tag;
 #[cfg(feature = "axum")]
 pub mod extract;
 mod handler;

@@ -5,7 +5,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, SET_COOKIE,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG,
+    IF_NONE_MATCH, SET_COOKIE, VARY,
 };
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
@@ -16,6 +17,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::StreamError;
+use crate::entity_tag::{is_listed, same_strongly};
 
 const BYTES_MIN: u64 = 1024;
 
@@ -29,7 +31,11 @@ const BYTES_MIN: u64 = 1024;
 /// - errors, parts (206), or packed already.
 ///
 /// `Vary: Accept-Encoding` is added to all that could be packed, and the `ETag` of what is packed
-/// becomes weak (RFC 9110 §8.8.1).
+/// becomes weak (RFC 9110 §8.8.1). A `304` says the same as the answer that it stands for would:
+/// it varies, and its tag is weak for whoever was told a weak one.
+///
+/// A client that refuses the answer as it is, by `identity;q=0`, and names no coding of ours is
+/// answered 406, after the service has done its work.
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -79,16 +85,18 @@ impl Predicate for Worthwhile {
         let told = response.headers().get(CONTENT_LENGTH);
         let told = told.and_then(|length| length.to_str().ok()?.parse().ok());
         let length = response.body().size_hint().exact().or(told);
-        let secret = response.extensions().get::<SecretAnswer>().is_some();
+        let kind = response.headers().get(CONTENT_TYPE);
         response.status().is_success()
             && response.status() != StatusCode::PARTIAL_CONTENT
-            && !secret
             && length.is_none_or(|bytes| bytes >= self.bytes_min)
-            && may_be_packed(response.headers())
+            && kind.is_some_and(packs_well)
+            && may_be_packed(response)
     }
 }
 
-fn may_be_packed(headers: &HeaderMap) -> bool {
+fn may_be_packed<B>(response: &Response<B>) -> bool {
+    let headers = response.headers();
+    let secret = response.extensions().get::<SecretAnswer>().is_some();
     let kept = headers.get_all(CACHE_CONTROL).iter().any(|line| {
         let directives = line.as_bytes().split(|&byte| byte == b',');
         let forbids = |directive: &[u8]| {
@@ -98,13 +106,13 @@ fn may_be_packed(headers: &HeaderMap) -> bool {
         };
         directives.into_iter().any(forbids)
     });
-    let kind = headers
-        .get(CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok());
-    !kept && !headers.contains_key(SET_COOKIE) && kind.is_some_and(packs_well)
+    !kept && !secret && !headers.contains_key(SET_COOKIE)
 }
 
-fn packs_well(content_type: &str) -> bool {
+fn packs_well(content_type: &HeaderValue) -> bool {
+    let Ok(content_type) = content_type.to_str() else {
+        return false;
+    };
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     let essence = essence.to_ascii_lowercase();
     let text = essence.starts_with("text/") && essence != "text/event-stream";
@@ -125,13 +133,13 @@ impl<S> Layer<S> for Compression {
 
     fn layer(&self, inner: S) -> Packed<S> {
         let compressor = CompressionLayer::new().compress_when(self.0);
-        Packed(compressor.layer(inner))
+        Packed(compressor.layer(Noting(inner)))
     }
 }
 
 /// The service of [`Compression`].
 #[derive(Clone)]
-pub struct Packed<S>(Compressor<S, Worthwhile>);
+pub struct Packed<S>(Compressor<Noting<S>, Worthwhile>);
 
 impl<S, B, R> Service<Request<B>> for Packed<S>
 where
@@ -140,22 +148,75 @@ where
 {
     type Response = Response<PackedBody<R>>;
     type Error = S::Error;
-    type Future = PackedFuture<<Compressor<S, Worthwhile> as Service<Request<B>>>::Future>;
+    type Future = PackedFuture<<Compressor<Noting<S>, Worthwhile> as Service<Request<B>>>::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.0.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        let known = request.headers().get_all(IF_NONE_MATCH);
         PackedFuture {
+            known: known.iter().cloned().collect(),
+            inner: self.0.call(request),
+        }
+    }
+}
+
+/// Notes what the service has packed itself, before the compressor comes to it.
+#[derive(Clone, Copy)]
+pub struct Noting<S>(S);
+
+/// Among an answer's extensions: its coding is the service's own, and so is its tag.
+#[derive(Clone, Copy)]
+struct OwnCoding;
+
+impl<S, B, R> Service<Request<B>> for Noting<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+{
+    type Response = Response<R>;
+    type Error = S::Error;
+    type Future = NotingFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        NotingFuture {
             inner: self.0.call(request),
         }
     }
 }
 
 pin_project! {
+    /// The future of [`Noting`].
+    pub struct NotingFuture<F> {
+        #[pin]
+        inner: F,
+    }
+}
+
+impl<F, R, E> Future for NotingFuture<F>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let mut response = ready!(self.project().inner.poll(cx))?;
+        if response.headers().contains_key(CONTENT_ENCODING) {
+            response.extensions_mut().insert(OwnCoding);
+        }
+        Poll::Ready(Ok(response))
+    }
+}
+
+pin_project! {
     /// The future of [`Packed`].
     pub struct PackedFuture<F> {
+        known: Vec<HeaderValue>,
         #[pin]
         inner: F,
     }
@@ -169,13 +230,42 @@ where
     type Output = Result<Response<PackedBody<R>>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut response = ready!(self.project().inner.poll(cx))?;
-        if response.headers().contains_key(CONTENT_ENCODING) {
+        let this = self.project();
+        let mut response = ready!(this.inner.poll(cx))?;
+        let own = response.extensions_mut().remove::<OwnCoding>().is_some();
+        if response.status() == StatusCode::NOT_MODIFIED {
+            if may_be_packed(&response) {
+                stand_for_packed(response.headers_mut(), this.known);
+            }
+        } else if !own && response.headers().contains_key(CONTENT_ENCODING) {
             weaken_tag(response.headers_mut());
         }
         Poll::Ready(Ok(response.map(|body| PackedBody {
             kind: Kind::Service { body },
         })))
+    }
+}
+
+/// Makes a 304 say what the answer said that the client has (RFC 9110 §15.4.5).
+fn stand_for_packed(headers: &mut HeaderMap, known: &[HeaderValue]) {
+    let mut varies = headers.get_all(VARY).iter();
+    let names_coding = |line: &HeaderValue| {
+        let mut names = line.as_bytes().split(|&byte| byte == b',');
+        names.any(|name| {
+            let name = name.trim_ascii();
+            name == b"*" || name.eq_ignore_ascii_case(ACCEPT_ENCODING.as_str().as_bytes())
+        })
+    };
+    if !varies.any(names_coding) {
+        headers.append(VARY, ACCEPT_ENCODING.into());
+    }
+    let Some(tag) = headers.get(ETAG) else { return };
+    let weak = |known: &[u8]| {
+        let strong = known.strip_prefix(b"W/");
+        strong.is_some_and(|known| same_strongly(known, tag.as_bytes()))
+    };
+    if is_listed(known, weak) {
+        weaken_tag(headers);
     }
 }
 

@@ -17,6 +17,7 @@ use tower_service::Service;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::policy::refusal;
+use crate::entity_tag::{is_any, is_listed, same_strongly, same_weakly};
 
 /// Answers `304 Not Modified` to clients that have the answer already, and `412` to those that
 /// want another one than there is.
@@ -24,6 +25,9 @@ use super::policy::refusal;
 /// A successful answer to `GET` without an `ETag` gets one, a strong one made of its bytes, if its
 /// length is known and within the bound and it is not `no-store`. Answers with an `ETag` or a
 /// `Last-Modified` of the service's own are compared by that, whatever their length.
+///
+/// An answer to `HEAD` has no bytes to make a tag of: where the service gives it none, tags that the
+/// client names in `If-Match` are passed over.
 ///
 /// `GET` and `HEAD` alone: what changes something must compare before it changes it, which only
 /// the service can.
@@ -126,6 +130,12 @@ where
                 StageProjection::Asked { future } => {
                     let response = ready!(future.poll(cx))?;
                     let (head, body) = response.into_parts();
+                    if this.made_bytes_max.is_none()
+                        && !head.headers.contains_key(ETAG)
+                        && let Some(conditions) = this.conditions
+                    {
+                        conditions.if_match.clear();
+                    }
                     if !gets_tag(&head, body.size_hint().exact(), *this.made_bytes_max) {
                         return Poll::Ready(Ok(judged(this.conditions.take(), head, body)));
                     }
@@ -228,8 +238,8 @@ fn tag_of(bytes: &[u8]) -> HeaderValue {
 
 /// What the client demands of the answer.
 struct Conditions {
-    if_match: Option<HeaderValue>,
-    if_none_match: Option<HeaderValue>,
+    if_match: Vec<HeaderValue>,
+    if_none_match: Vec<HeaderValue>,
     if_modified_since: Option<HeaderValue>,
     if_unmodified_since: Option<HeaderValue>,
 }
@@ -244,14 +254,16 @@ enum Verdict {
 impl Conditions {
     fn of(headers: &HeaderMap) -> Option<Box<Self>> {
         let get = |name: HeaderName| headers.get(name).cloned();
+        // Without lines nothing is allocated.
+        let all = |name: HeaderName| headers.get_all(name).iter().cloned().collect::<Vec<_>>();
         let conditions = Self {
-            if_match: get(IF_MATCH),
-            if_none_match: get(IF_NONE_MATCH),
+            if_match: all(IF_MATCH),
+            if_none_match: all(IF_NONE_MATCH),
             if_modified_since: get(IF_MODIFIED_SINCE),
             if_unmodified_since: get(IF_UNMODIFIED_SINCE),
         };
-        let any = conditions.if_match.is_some()
-            || conditions.if_none_match.is_some()
+        let any = !conditions.if_match.is_empty()
+            || !conditions.if_none_match.is_empty()
             || conditions.if_modified_since.is_some()
             || conditions.if_unmodified_since.is_some();
         any.then(|| Box::new(conditions))
@@ -260,8 +272,11 @@ impl Conditions {
     /// In the order of RFC 9110 §13.2.2.
     fn judge(&self, answer: &HeaderMap) -> Verdict {
         let tag = answer.get(ETAG).map(HeaderValue::as_bytes);
-        if let Some(wanted) = &self.if_match {
-            if !names(wanted, tag, Comparison::Strong) {
+        let names = |lines: &[HeaderValue], same: fn(&[u8], &[u8]) -> bool| {
+            is_any(lines) || tag.is_some_and(|tag| is_listed(lines, |one| same(one, tag)))
+        };
+        if !self.if_match.is_empty() {
+            if !names(&self.if_match, same_strongly) {
                 return Verdict::Failed;
             }
         } else if let Some(since) = &self.if_unmodified_since
@@ -269,59 +284,16 @@ impl Conditions {
         {
             return Verdict::Failed;
         }
-        let known = match (&self.if_none_match, &self.if_modified_since) {
-            (Some(known), _) => names(known, tag, Comparison::Weak),
-            (None, Some(since)) => is_later(answer.get(LAST_MODIFIED), since) == Some(false),
-            (None, None) => false,
+        let known = match &self.if_modified_since {
+            _ if !self.if_none_match.is_empty() => names(&self.if_none_match, same_weakly),
+            Some(since) => is_later(answer.get(LAST_MODIFIED), since) == Some(false),
+            None => false,
         };
         if known {
             Verdict::NotModified
         } else {
             Verdict::Send
         }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Comparison {
-    Strong,
-    Weak,
-}
-
-/// Whether a list of tags, or `*`, names this one.
-fn names(list: &HeaderValue, tag: Option<&[u8]>, comparison: Comparison) -> bool {
-    let mut rest = list.as_bytes().trim_ascii();
-    if rest == b"*" {
-        return true;
-    }
-    let Some(tag) = tag else { return false };
-    let (tag_weak, tag) = strip_weak(tag);
-    while !rest.is_empty() {
-        let (weak, quoted) = strip_weak(rest);
-        // An opaque tag may hold commas; it ends with its second quote.
-        let Some(end) = quoted
-            .strip_prefix(b"\"")
-            .and_then(|inner| inner.iter().position(|&byte| byte == b'"'))
-        else {
-            return false;
-        };
-        let (one, after) = quoted.split_at(end + 2);
-        if one == tag && (comparison == Comparison::Weak || !(weak || tag_weak)) {
-            return true;
-        }
-        let after = after.trim_ascii_start();
-        rest = after
-            .strip_prefix(b",")
-            .unwrap_or_default()
-            .trim_ascii_start();
-    }
-    false
-}
-
-fn strip_weak(tag: &[u8]) -> (bool, &[u8]) {
-    match tag.strip_prefix(b"W/") {
-        Some(opaque) => (true, opaque),
-        None => (false, tag),
     }
 }
 

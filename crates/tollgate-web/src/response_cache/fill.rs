@@ -26,6 +26,7 @@ pub(super) struct Place {
     key: String,
     variant: Option<Variant>,
     ticket: Option<Ticket>,
+    asked_millis: u64,
     /// What keeps others from fetching the same; nobody waits for what it brings.
     _lead: Option<watch::Sender<Option<Outcome<Arc<Node>>>>>,
 }
@@ -38,6 +39,7 @@ impl Place {
             key,
             variant,
             ticket: Some(ticket),
+            asked_millis: inner.local.now_millis(),
             _lead: None,
         }
     }
@@ -55,6 +57,7 @@ impl Place {
                 key,
                 variant,
                 ticket: Some(ticket),
+                asked_millis: inner.local.now_millis(),
                 _lead: Some(lead),
             }),
             Join::Hit(_) | Join::Wait(_) => None,
@@ -122,7 +125,7 @@ impl Fill {
         let Some(tags) = tag_numbers(&tags) else {
             return false;
         };
-        let stored = Stored::new(&self.head, body, &self.kept, inner.local.now_millis());
+        let stored = Stored::new(&self.head, body, &self.kept, self.place.asked_millis);
         let life = Life {
             expires_millis: stored.expires_millis(),
             tags,

@@ -21,6 +21,8 @@
 //! answer that says nothing is not stored. An answer with `Set-Cookie`, or to a request with
 //! `Authorization`, is stored only if the configuration says so. A successful request that may
 //! change something removes what is stored for its address.
+//! On a miss the conditions of a client pass to the service, whose `304` is not stored: the answer
+//! comes in with the next request that has none.
 //!
 //! **Where it stands**: outside the routes, inside the layers that belong to one client, such as
 //! request ids, cookies and authentication. What stands outside it also runs for answers from it.
@@ -183,7 +185,9 @@ impl ResponseCache {
             }),
             numbers: AtomicU64::new(0),
             has_forwarded: AtomicBool::new(false),
-            refreshes: Arc::new(Semaphore::new(config.refreshes_max)),
+            refreshes: Arc::new(Semaphore::new(
+                config.refreshes_max.min(Semaphore::MAX_PERMITS),
+            )),
             counts: Counts::default(),
             config,
         }))

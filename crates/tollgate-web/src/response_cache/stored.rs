@@ -7,11 +7,15 @@ use http::header::{
     AGE, CONNECTION, CONTENT_LENGTH, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, TE,
     TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, response};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Response, StatusCode, response};
 
 use super::directives::Directives;
 use super::rules::Kept;
+use crate::RouteId;
 use crate::cache::millis_of;
+use crate::entity_tag::{is_any, is_listed, same_weakly};
+#[cfg(feature = "layers")]
+use crate::layers::SecretAnswer;
 use crate::weigh::{Weigh, allocation_bytes};
 
 /// What stands under a key.
@@ -24,6 +28,7 @@ pub(super) enum Node {
 pub(super) struct Stored {
     status: StatusCode,
     headers: HeaderMap,
+    said: Said,
     body: Bytes,
     /// When it would have been made, were it made here.
     made_millis: i64,
@@ -44,18 +49,49 @@ pub(super) enum Use {
     Not,
 }
 
+/// What an answer says to the layers further out.
+#[derive(Clone, Copy, Default)]
+struct Said {
+    route: Option<RouteId>,
+    #[cfg(feature = "layers")]
+    secret: Option<SecretAnswer>,
+}
+
+impl Said {
+    fn of(said: &Extensions) -> Self {
+        Self {
+            route: said.get().copied(),
+            #[cfg(feature = "layers")]
+            secret: said.get().copied(),
+        }
+    }
+
+    fn again(self, extensions: &mut Extensions) {
+        if let Some(route) = self.route {
+            extensions.insert(route);
+        }
+        #[cfg(feature = "layers")]
+        if let Some(secret) = self.secret {
+            extensions.insert(secret);
+        }
+    }
+}
+
 impl Stored {
-    pub(super) fn new(head: &response::Parts, body: &[u8], kept: &Kept, now_millis: u64) -> Self {
+    /// The time that its making and sending took counts to its age (RFC 9111 §4.2.3), so that it
+    /// is dated from when it was asked for.
+    pub(super) fn new(head: &response::Parts, body: &[u8], kept: &Kept, asked_millis: u64) -> Self {
         let age = i64::try_from(kept.age.as_millis()).unwrap_or(i64::MAX);
-        let now_millis = i64::try_from(now_millis).unwrap_or(i64::MAX);
+        let asked_millis = i64::try_from(asked_millis).unwrap_or(i64::MAX);
         let mut headers = head.headers.clone();
         strip(&mut headers);
         Self {
             status: head.status,
             headers,
+            said: Said::of(&head.extensions),
             // Its own buffer, not a slice of one that is larger.
             body: Bytes::copy_from_slice(body),
-            made_millis: now_millis.saturating_sub(age),
+            made_millis: asked_millis.saturating_sub(age),
             fresh: kept.fresh,
             stale: kept.stale,
         }
@@ -100,6 +136,7 @@ impl Stored {
     pub(super) fn answer(&self, request: &HeaderMap, age: Duration) -> Response<Bytes> {
         let mut response = Response::new(Bytes::new());
         response.headers_mut().clone_from(&self.headers);
+        self.said.again(response.extensions_mut());
         response
             .headers_mut()
             .insert(AGE, HeaderValue::from(age.as_secs()));
@@ -118,15 +155,11 @@ impl Stored {
     }
 
     fn is_known_to(&self, request: &HeaderMap) -> bool {
-        let mut tags = request.get_all(IF_NONE_MATCH).iter().peekable();
-        if tags.peek().is_some() {
-            let Some(ours) = self.headers.get(ETAG) else {
-                return false;
-            };
-            return tags.any(|line| {
-                let mut theirs = line.as_bytes().split(|&byte| byte == b',');
-                theirs.any(|tag| tag.trim_ascii() == b"*" || same_weakly(tag, ours.as_bytes()))
-            });
+        if request.contains_key(IF_NONE_MATCH) {
+            let theirs = || request.get_all(IF_NONE_MATCH);
+            let ours = self.headers.get(ETAG).map(HeaderValue::as_bytes);
+            let same = |ours| is_listed(theirs(), |tag| same_weakly(tag, ours));
+            return is_any(theirs()) || ours.is_some_and(same);
         }
         let date = |value: Option<&HeaderValue>| {
             let value = value?.to_str().ok()?;
@@ -138,15 +171,6 @@ impl Stored {
             .zip(modified)
             .is_some_and(|(since, modified)| modified <= since)
     }
-}
-
-/// Weak comparison (RFC 9110 §8.8.3.2).
-fn same_weakly(one: &[u8], other: &[u8]) -> bool {
-    let opaque = |tag: &[u8]| {
-        let tag = tag.trim_ascii();
-        tag.strip_prefix(b"W/").unwrap_or(tag).to_vec()
-    };
-    opaque(one) == opaque(other)
 }
 
 /// Takes out what was meant for one connection, and what is counted anew (RFC 9111 §3.1).

@@ -3,7 +3,7 @@
 use async_compression::tokio::bufread::{BrotliDecoder, GzipDecoder, ZstdDecoder};
 use http::Response;
 use tokio::io::AsyncReadExt;
-use tollgate_web::layers::{Compression, SecretAnswer};
+use tollgate_web::layers::{Compression, EntityTags, SecretAnswer};
 use tower_layer::Layer;
 
 use super::{Answer, Asked, answering, ask, block_on, page, request};
@@ -143,4 +143,48 @@ fn the_tag_of_what_is_packed_becomes_weak() {
     check(STRONG, "gzip", "W/\"a\"");
     check(STRONG, "identity", "\"a\"");
     check(WEAK, "gzip", "W/\"a\"");
+    // What the service packed itself is told apart by its own tag.
+    const PACKED: &[(&str, &str)] = &[
+        ("content-type", "text/html"),
+        ("content-encoding", "gzip"),
+        ("etag", "\"a\""),
+    ];
+    check(PACKED, "gzip", "\"a\"");
+}
+
+#[test]
+fn who_has_the_answer_is_told_the_same_of_it() {
+    let check = |headers, known: &str, vary: &[&str], tag: &str| {
+        let asked = request(
+            "GET",
+            "/",
+            &[("accept-encoding", "gzip"), ("if-none-match", known)],
+        );
+        let service = EntityTags::new(10_000).layer(page(headers, long()));
+        let answer = ask(Compression::new().layer(service), asked);
+        assert_eq!(answer.status, 304, "{known}");
+        assert_eq!(answer.list("vary"), vary, "{headers:?} {known}");
+        assert_eq!(answer.header("etag"), Some(tag), "{headers:?} {known}");
+        assert!(answer.body.is_empty() && answer.header("content-encoding").is_none());
+    };
+    const OWN: &[(&str, &str)] = &[("content-type", "text/html"), ("etag", "\"a\"")];
+    let coding = &["accept-encoding"];
+    check(OWN, "W/\"a\"", coding, "W/\"a\"");
+    check(OWN, "\"b\", W/\"a\"", coding, "W/\"a\"");
+    // This one was told the strong tag, of the answer as it is.
+    check(OWN, "\"a\"", coding, "\"a\"");
+    const VARIES: &[(&str, &str)] = &[("vary", "cookie, Accept-Encoding"), ("etag", "\"a\"")];
+    check(VARIES, "W/\"a\"", &["cookie, Accept-Encoding"], "W/\"a\"");
+    const FIXED: &[(&str, &str)] = &[("cache-control", "no-transform"), ("etag", "\"a\"")];
+    check(FIXED, "W/\"a\"", &[], "\"a\"");
+}
+
+#[test]
+fn who_takes_nothing_that_there_is_gets_406() {
+    for refused in ["identity;q=0", "*;q=0", "deflate, identity;q=0"] {
+        let answer = answer(JSON, long(), refused);
+        assert_eq!(answer.status, 406, "{refused}");
+        assert_eq!(answer.header("vary"), Some("accept-encoding"));
+    }
+    assert_eq!(answer(JSON, long(), "gzip, identity;q=0").status, 200);
 }

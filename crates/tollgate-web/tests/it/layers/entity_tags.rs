@@ -57,6 +57,27 @@ fn a_client_that_has_it_gets_304() {
     check(&format!("w/{tag}"), StatusCode::OK);
 }
 
+#[test]
+fn tags_may_stand_on_several_lines() {
+    let tag = answer(&[], "GET", &[]).header("etag").unwrap().to_owned();
+    let check = |name: &'static str, lines: [&str; 2], status: u16| {
+        let conditions = lines.map(|line| (name, line));
+        let answer = answer(&[], "GET", &conditions);
+        assert_eq!(answer.status, status, "{name} {lines:?}");
+    };
+    check("if-none-match", ["\"a\"", &tag], 304);
+    check("if-none-match", ["\"a\"", "\"b\""], 200);
+    check("if-match", ["\"a\"", &tag], 200);
+    check("if-match", ["\"a\"", "\"b\""], 412);
+}
+
+#[test]
+fn a_tag_that_was_made_is_not_asked_of_a_head() {
+    let tag = answer(&[], "GET", &[]).header("etag").unwrap().to_owned();
+    let head = answer(&[], "HEAD", &[("if-match", &tag)]);
+    assert_eq!(head.status, 200);
+}
+
 fn check(headers: &'static [(&str, &str)], condition: (&str, &str), status: u16) {
     for method in ["GET", "HEAD"] {
         let answer = answer(headers, method, &[condition]);

@@ -1,8 +1,19 @@
 //! Which answers are given again, and how they look then.
 
+use std::convert::Infallible;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tollgate_web::response_cache::{Authorized, ResponseCacheConfig, SetCookie};
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt as _, Empty, Full};
+use tollgate_web::RouteId;
+use tollgate_web::cache::CacheClock;
+#[cfg(feature = "layers")]
+use tollgate_web::layers::SecretAnswer;
+use tollgate_web::response_cache::{Authorized, ResponseCache, ResponseCacheConfig, SetCookie};
+use tower::{ServiceExt as _, service_fn};
+use tower_layer::Layer as _;
 
 use super::{Headers, Origin, answer};
 
@@ -30,6 +41,46 @@ async fn a_fresh_answer_is_given_again_with_its_age() {
     let figures = origin.cache.statistics();
     assert_eq!((figures.hits, figures.misses, figures.stored), (1, 2, 2));
     assert!(figures.memory.bytes > 0);
+}
+
+#[tokio::test]
+async fn the_time_that_an_answer_took_counts_to_its_age() {
+    let clock = Arc::new(OnceLock::<CacheClock>::new());
+    let slow = Arc::clone(&clock);
+    let origin = Origin::with(ResponseCacheConfig::default(), move |_| {
+        slow.get().unwrap().advance(Duration::from_secs(30));
+        answer(MINUTE)
+    });
+    clock.set(origin.clock.clone()).unwrap();
+    origin.get("/a", &[]).await;
+    let again = origin.get("/a", &[]).await;
+    assert_eq!(again.header("age"), Some("30"));
+    origin.clock.advance(Duration::from_secs(30));
+    assert_eq!(origin.get("/a", &[]).await.body, "2");
+}
+
+#[tokio::test]
+async fn an_answer_says_to_other_layers_what_it_said_at_first() {
+    let cache = ResponseCache::new(ResponseCacheConfig::default());
+    let service = service_fn(|_: Request<Empty<Bytes>>| async {
+        let mut response = answer(MINUTE).map(|()| Full::<Bytes>::from("page"));
+        response.extensions_mut().insert(RouteId::OTHER);
+        #[cfg(feature = "layers")]
+        response.extensions_mut().insert(SecretAnswer);
+        Ok::<_, Infallible>(response)
+    });
+    for status in ["fwd=uri-miss; stored", "hit; ttl=60"] {
+        let request = Request::get("/a").header("host", "t");
+        let request = request.body(Empty::new()).unwrap();
+        let response = cache.layer(service).oneshot(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        body.collect().await.unwrap();
+        let told = head.headers["cache-status"].to_str().unwrap();
+        assert!(told.ends_with(status), "{told}");
+        assert!(head.extensions.get::<RouteId>().is_some(), "{status}");
+        #[cfg(feature = "layers")]
+        assert!(head.extensions.get::<SecretAnswer>().is_some(), "{status}");
+    }
 }
 
 #[tokio::test]
@@ -194,6 +245,7 @@ async fn a_client_that_has_it_is_told_so() {
     check("if-none-match", "\"zero\", W/\"one\"", 304).await;
     check("if-none-match", "*", 304).await;
     check("if-none-match", "\"two\"", 200).await;
+    check("if-none-match", "\"a,*,b\"", 200).await;
     check("if-modified-since", "Sun, 09 Sep 2001 01:46:40 GMT", 304).await;
     check("if-modified-since", "Sun, 09 Sep 2001 01:46:39 GMT", 200).await;
     check("if-modified-since", "x", 200).await;
