@@ -37,8 +37,8 @@ impl Counters {
         }))
     }
 
-    /// Adds `by` in one step and returns the sum. `options` count for the first addition alone;
-    /// shared counters have no tags.
+    /// Adds `by` in one step and returns the sum. The age in `options` counts for the first addition
+    /// alone; tags do nothing here.
     ///
     /// # Errors
     /// [`CacheError::CounterOverflow`], which changes nothing; [`CacheError::Unavailable`], after

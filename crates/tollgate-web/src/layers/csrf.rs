@@ -29,7 +29,8 @@ const TOKEN_CHARS: usize = 43;
 ///
 /// The cookie is set on the first answer to a client that has none; pages find the token in the
 /// cookie, or the service finds it as [`CsrfToken`] among the request's extensions and writes it
-/// into the page. Browsers keep the cookie over https alone, and on `localhost`.
+/// into the page, which it must then mark as a [`SecretAnswer`](super::SecretAnswer): packed, its
+/// length would tell of the token. Browsers keep the cookie over https alone, and on `localhost`.
 ///
 /// # Security
 /// For routes that know their visitor by a cookie. Where requests carry `Authorization` there is

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyDataStream, BodyExt};
 use pin_project_lite::pin_project;
-use tokio::io::AsyncRead;
+use tokio::io::{AsyncBufRead, AsyncRead};
 use tokio_util::io::{StreamReader, poll_read_buf};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -27,8 +27,8 @@ const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
 /// Unpacks request bodies sent with `Content-Encoding: gzip`, `br` or `zstd`.
 ///
-/// A body that grows beyond the bound fails, and the answer is 413 whatever the service made of
-/// it; any other coding, or one upon another, is answered 415. Bodies without a coding pass as
+/// A body that grows beyond the bound fails, and where the service then fails or answers with an
+/// error, the answer is 413; any other coding, or one upon another, is answered 415. Bodies without a coding pass as
 /// they are: bound them by [`BodyLimit`](super::BodyLimit), outside of this layer.
 ///
 /// # Security
@@ -155,7 +155,12 @@ where
             reader.multiple_members(true);
             Box::pin(ReadBody::new(reader))
         }
-        Coding::Brotli => Box::pin(ReadBody::new(BrotliDecoder::new(packed))),
+        Coding::Brotli => {
+            let ends = |reader: Pin<&mut BrotliDecoder<_>>, cx: &mut Context<'_>| {
+                poll_nothing(reader.get_pin_mut(), cx)
+            };
+            Box::pin(ReadBody::ending(BrotliDecoder::new(packed), ends))
+        }
         Coding::Zstd => {
             let window = [DParameter::window_log_max(ZSTD_WINDOW_LOG_MAX)];
             let mut reader = ZstdDecoder::with_params(packed, &window);
@@ -165,20 +170,38 @@ where
     }
 }
 
+/// Nothing may follow a packed body: a service that was shown less than another could be misled.
+fn poll_nothing(packed: Pin<&mut impl AsyncBufRead>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    let rest = ready!(packed.poll_fill_buf(cx))?;
+    Poll::Ready(match rest.is_empty() {
+        true => Ok(()),
+        false => Err(io::ErrorKind::InvalidData.into()),
+    })
+}
+
+/// Whether what a reader has read is really all.
+type Ends<R> = fn(Pin<&mut R>, &mut Context<'_>) -> Poll<io::Result<()>>;
+
 pin_project! {
     /// A body read from a reader.
     struct ReadBody<R> {
         #[pin]
         reader: R,
         buffer: BytesMut,
+        ends: Ends<R>,
     }
 }
 
 impl<R> ReadBody<R> {
     fn new(reader: R) -> Self {
+        Self::ending(reader, |_, _| Poll::Ready(Ok(())))
+    }
+
+    fn ending(reader: R, ends: Ends<R>) -> Self {
         Self {
             reader,
             buffer: BytesMut::new(),
+            ends,
         }
     }
 }
@@ -191,10 +214,11 @@ impl<R: AsyncRead> Body for ReadBody<R> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        let this = self.project();
+        let mut this = self.project();
         this.buffer.reserve(PIECE_BYTES);
-        let read = ready!(poll_read_buf(this.reader, cx, this.buffer))?;
+        let read = ready!(poll_read_buf(this.reader.as_mut(), cx, this.buffer))?;
         if read == 0 {
+            ready!((this.ends)(this.reader, cx))?;
             return Poll::Ready(None);
         }
         Poll::Ready(Some(Ok(Frame::data(this.buffer.split().freeze()))))

@@ -138,8 +138,9 @@ impl WorkPool {
     }
 
     /// Runs a list of jobs, at most `at_once` (at least one) of them waiting or running at any time,
-    /// and returns their results in the order of the list. Other users of the pool have their turn
-    /// in between. Dropped, it cancels what has not ended.
+    /// and returns their results in the order of the list. Others who wait for a place have their turn
+    /// in between; [`submit`](Self::submit), which does not wait, finds one only while `at_once` is
+    /// less than there are workers and places. Dropped, it cancels what has not ended.
     pub async fn fan_out<F, L>(&self, at_once: usize, list: L) -> Vec<Result<F::Output, JobError>>
     where
         F: Future<Output: Send> + Send + 'static,

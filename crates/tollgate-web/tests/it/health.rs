@@ -72,10 +72,16 @@ fn a_failure_is_kept_too() {
 
 #[test]
 fn many_who_ask_wait_for_one_check() {
+    many_ask(STUCK);
+    // Also of those who want what is new.
+    many_ask(Duration::ZERO);
+}
+
+fn many_ask(fresh: Duration) {
     let (health, gate) = (Arc::new(HealthRegistry::new()), Arc::new(Notify::new()));
     let (runs, waits) = (Arc::new(AtomicUsize::new(0)), Arc::clone(&gate));
     let counted = Arc::clone(&runs);
-    health.register_with("slow", fresh_for(STUCK), move || {
+    health.register_with("slow", fresh_for(fresh), move || {
         counted.fetch_add(1, Ordering::Relaxed);
         let waits = Arc::clone(&waits);
         async move {
@@ -96,6 +102,8 @@ fn many_who_ask_wait_for_one_check() {
         impatient.abort();
         assert!(impatient.await.unwrap_err().is_cancelled());
         let patient = [ask(), ask(), ask()];
+        // Until they have asked: on one thread, each in its turn.
+        tokio::task::yield_now().await;
         gate.notify_one();
         for asked in patient {
             assert!(asked.await.unwrap());

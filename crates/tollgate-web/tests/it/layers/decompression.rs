@@ -78,6 +78,14 @@ fn members_that_follow_one_another_are_one_body() {
 }
 
 #[test]
+fn what_follows_the_end_is_refused() {
+    for coding in ["gzip", "br", "zstd"] {
+        let more = [pack(coding, b"one"), b"more".to_vec()].concat();
+        assert_eq!(answer(coding, more).status, 400, "{coding}");
+    }
+}
+
+#[test]
 fn bombs_are_413_at_the_bound() {
     let check = |bytes: usize, status: StatusCode| {
         let plain = vec![0; bytes];
