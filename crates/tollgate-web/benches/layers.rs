@@ -1,23 +1,29 @@
-//! Nanoseconds that each layer adds to a request that passes it.
-//! `cargo bench -p tollgate-web --features axum,layers --bench layers`
+//! Nanoseconds that each layer adds to a request that passes it on the layer's usual path: nothing is
+//! refused, waited for, packed or unpacked.
+//! `cargo bench -p tollgate-web --features axum,cache,layers --bench layers`
 
 use std::convert::Infallible;
 use std::hint::black_box;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Request, Response};
 use http_body::Body;
 use http_body_util::Full;
 use tollgate_limit::{KeysMax, PolicyName, Quota};
 use tollgate_web::layers::{
-    BodyLimit, ClientAddress, Compression, Csrf, Decompression, EarlyHints, EntityTags, RateLimit,
-    RequestIds, SecurityHeaders, Timeout, TraceSpans,
+    Admission, BodyLimit, ClientAddress, Compression, Csrf, Decompression, EarlyHints, EntityTags,
+    RateLimit, RequestIds, SecurityHeaders, Timeout, TraceSpans,
 };
-use tollgate_web::{Cors, RequestInfo, ResponseBody, Scheme, TrustedProxies};
+use tollgate_web::metrics::Registry;
+use tollgate_web::response_cache::{ResponseCache, ResponseCacheConfig};
+use tollgate_web::{
+    Cors, Overload, OverloadLimits, RequestInfo, ResponseBody, Scheme, TrustedProxies,
+};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -40,8 +46,9 @@ impl<B> Service<Request<B>> for Page {
     fn call(&mut self, request: Request<B>) -> Self::Future {
         black_box(&request);
         let mut response = Response::new(ResponseBody::from("hello"));
-        let html = HeaderValue::from_static("text/html");
-        response.headers_mut().insert(CONTENT_TYPE, html);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=3600"));
         std::future::ready(Ok(response))
     }
 }
@@ -81,6 +88,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     report("client address", nanos(&proxies.layer(Page)));
     report("entity tag made", nanos(&EntityTags::new(1000).layer(Page)));
     report("link hints", nanos(&EarlyHints::new([link]).layer(Page)));
+    let limits = OverloadLimits {
+        in_flight_max: 100,
+        queue_max: 100,
+        queue_wait: Duration::from_secs(1),
+    };
+    let overload = Arc::new(Overload::new(limits, &Registry::new())?);
+    report("admission", nanos(&Admission::new(overload).layer(Page)));
+    let cache = ResponseCache::new(ResponseCacheConfig::default());
+    let cached = cache.layer(Page);
+    read(cached.clone().call(request()));
+    report("response cache, hit", nanos(&cached));
+    if cache.statistics().misses > 1 {
+        return Err("the response cache had no hit".into());
+    }
     Ok(())
 }
 
@@ -113,22 +134,39 @@ where
     let info = RequestInfo::new(([192, 0, 2, 1], 5000).into(), local, Scheme::Https);
     let started = Instant::now();
     for _ in 0..REQUESTS {
-        let mut request = Request::new(Full::default());
-        let headers = request.headers_mut();
-        for (name, value) in [
-            ("accept-encoding", "gzip, br"),
-            ("origin", "https://app.example.com"),
-            (
-                "cookie",
-                "__Host-csrf=BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc",
-            ),
-        ] {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
+        let mut request = request();
         request.extensions_mut().insert(info.clone());
         let mut service = service.clone();
         let mut future = pin!(service.call(request));
         let _ = black_box(future.as_mut().poll(&mut context));
     }
     started.elapsed().as_secs_f64() * 1e9 / f64::from(REQUESTS)
+}
+
+#[inline]
+fn request() -> Request<Full<Bytes>> {
+    let mut request = Request::new(Full::default());
+    let headers = request.headers_mut();
+    for (name, value) in [
+        ("host", "app.example.com"),
+        ("accept-encoding", "gzip, br"),
+        ("origin", "https://app.example.com"),
+        (
+            "cookie",
+            "__Host-csrf=BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc",
+        ),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    request
+}
+
+/// Reads an answer that is at hand to its end.
+fn read<R: Body + Unpin>(answer: impl Future<Output = Result<Response<R>, Infallible>>) {
+    let mut context = Context::from_waker(Waker::noop());
+    if let Poll::Ready(Ok(mut answer)) = pin!(answer).poll(&mut context) {
+        while let Poll::Ready(Some(_)) =
+            std::pin::Pin::new(answer.body_mut()).poll_frame(&mut context)
+        {}
+    }
 }

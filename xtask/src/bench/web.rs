@@ -122,7 +122,7 @@ fn sources() -> PathBuf {
 impl Results {
     fn measure(machine: Machine, effort: Effort) -> Result<Self> {
         // Before the rest: building does not go with measuring.
-        let layers = cost::bench("layers", "axum,layers")?;
+        let layers = cost::bench("layers", "axum,cache,layers")?;
         let cache = cost::bench("cache", "cache")?;
         let mut results = Self {
             machine,

@@ -1,7 +1,7 @@
 //! What was to be reached, and whether it was.
 
 use super::servers::{BARE, HTTP1, OURS, PEERS};
-use super::{FULL, Results};
+use super::{FULL, RATE, Results};
 use crate::bench::spread::Spread;
 
 const SPEED_SHARE_MIN: f64 = 0.9;
@@ -66,12 +66,11 @@ fn speed(results: &Results) -> Vec<Target> {
             continue;
         };
         let share = ours.speed_over(peer);
-        // Within the noise it is as fast where a round says that it is.
         list.push(target(
             format!("hello, requests/s over {called}"),
             format!("{share:.2}"),
-            "≥ 1 within the rounds' spread",
-            share.greatest >= 1.0,
+            "≥ 1",
+            share.median >= 1.0,
         ));
     }
     list
@@ -83,13 +82,15 @@ fn latency(results: &Results) -> Vec<Target> {
     };
     let rate = Spread::of(ours.rate.clone()).least;
     [
-        ("p50", &ours.p50_ms, P50_MS_MAX, "< 1 ms"),
-        ("p99", &ours.p99_ms, P99_MS_MAX, "< 5 ms"),
+        ("p50", &ours.p50_ms, P50_MS_MAX, "< 1 ms at 50000/s"),
+        ("p99", &ours.p99_ms, P99_MS_MAX, "< 5 ms at 50000/s"),
     ]
     .map(|(name, list, max, wanted)| {
         let spread = Spread::of(list.clone());
         let what = format!("hello at {rate:.0} requests/s, {name}");
-        target(what, format!("{spread:.2} ms"), wanted, spread.median < max)
+        // A server that cannot be asked so often has not shown how soon it answers then.
+        let is_met = spread.median < max && rate >= RATE;
+        target(what, format!("{spread:.2} ms"), wanted, is_met)
     })
     .into()
 }
@@ -139,7 +140,7 @@ fn benches(results: &Results) -> Vec<Target> {
     for (name, spread) in &results.layers {
         if is_layer(name) {
             list.push(target(
-                format!("layer: {name}"),
+                format!("layer on its usual path: {name}"),
                 format!("{spread} ns"),
                 "≤ 500 ns",
                 spread.median <= LAYER_NS_MAX,
