@@ -56,7 +56,6 @@ pub(crate) const ATTACKS: &[Attacks] = &[
             "unknown_frame_flood",
             "unknown_control_frame_flood",
             "streams_that_say_nothing",
-            "unread_answers",
         ],
     ),
     (
@@ -149,6 +148,8 @@ pub(crate) const ATTACKS: &[Attacks] = &[
             "corrupted_packets",
         ],
     ),
+    // Each is given up alone; what is left is an idle connection.
+    (&["NO_ERROR"], &["unread_answers"]),
     // Whoever says goodbye is let go, before or after the answer.
     (&["200", "NO_ERROR"], &["goaway_with_more"]),
     // Not used and not looked at: pushes, the dynamic table, streams of unknown kinds. The request

@@ -11,14 +11,14 @@ use h3::error::Code;
 use quinn::{VarInt, ZeroRttAccepted};
 use rustls::pki_types::CertificateDer;
 use tokio::task::JoinSet;
-use tokio::time::{sleep_until, timeout_at};
+use tokio::time::{sleep_until, timeout, timeout_at};
 
 use super::super::drain::Stage;
 use super::super::request::Connected;
 use super::super::state::{ConnectionInfo, ConnectionState, Shared};
 use super::request::answer;
 use super::transport::{LastNote, Refusing, Transport};
-use super::{EarlyData, Handshake};
+use super::{EarlyData, FAREWELL, Handshake};
 use crate::http_metrics::Closed;
 use crate::{ClientCertificate, Handler};
 
@@ -252,8 +252,10 @@ impl<H: Handler> Session<H> {
     /// looks at none of those: it may ask them again elsewhere, and nothing must be done twice.
     async fn refuse_more(&mut self) -> Result<(), h3::error::ConnectionError> {
         self.refusing.store(true, Ordering::Relaxed);
-        // One beyond the last that was taken. `h3` itself would still take that one.
-        self.h3.shutdown(1).await
+        // One beyond the last that was taken. `h3` itself would still take that one. A client that
+        // opens no window for the message would otherwise never be let go.
+        let told = timeout(FAREWELL, self.h3.shutdown(1)).await;
+        told.unwrap_or(Ok(()))
     }
 }
 
