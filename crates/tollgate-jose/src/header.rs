@@ -145,17 +145,6 @@ struct Text<const MAX: usize> {
 }
 
 impl<const MAX: usize> Text<MAX> {
-    fn new(text: &str) -> Option<Self> {
-        let mut bytes = [0; MAX];
-        bytes
-            .get_mut(..text.len())?
-            .copy_from_slice(text.as_bytes());
-        Some(Self {
-            len: text.len(),
-            bytes,
-        })
-    }
-
     fn as_str(&self) -> &str {
         std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
@@ -165,21 +154,32 @@ impl<const MAX: usize> Text<MAX> {
     }
 }
 
-impl<'de, const MAX: usize> serde::Deserialize<'de> for Text<MAX> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor<const MAX: usize>;
-        impl<const MAX: usize> Visitor<'_> for TextVisitor<MAX> {
-            type Value = Text<MAX>;
+/// Where a text is put as it is read: moved about, it costs more than it takes to read.
+struct TextSeed<'t, const MAX: usize>(&'t mut Option<Text<MAX>>);
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "a string of at most {MAX} bytes")
-            }
+impl<'de, const MAX: usize> DeserializeSeed<'de> for TextSeed<'_, MAX> {
+    type Value = ();
 
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                Text::new(text).ok_or_else(|| E::invalid_length(text.len(), &self))
-            }
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<const MAX: usize> Visitor<'_> for TextSeed<'_, MAX> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a string of at most {MAX} bytes")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
+        let (len, bytes) = (text.len(), [0; MAX]);
+        let own = self.0.insert(Text { len, bytes });
+        match own.bytes.get_mut(..len) {
+            Some(room) => room.copy_from_slice(text.as_bytes()),
+            None => return Err(E::custom("too long")),
         }
-        deserializer.deserialize_str(TextVisitor)
+        Ok(())
     }
 }
 
@@ -284,15 +284,13 @@ impl<'de> Visitor<'de> for MembersSeed<'_, 'de> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let Self(members) = self;
-        let mut names = MemberNames::default();
-        while let Some(name) = map.next_key_seed(NameSeed {
-            names: &mut names,
-            has_duplicates: &mut members.has_duplicates,
-        })? {
+        let mut seen = Seen::default();
+        while let Some((name, is_new)) = map.next_key_seed(NameSeed(&mut seen))? {
+            members.has_duplicates |= !is_new;
             match name {
                 Name::Alg => members.alg = Some(map.next_value()?),
-                Name::Kid => members.kid = Some(map.next_value()?),
-                Name::Typ => members.typ = Some(map.next_value()?),
+                Name::Kid => map.next_value_seed(TextSeed(&mut members.kid))?,
+                Name::Typ => map.next_value_seed(TextSeed(&mut members.typ))?,
                 Name::Crit => members.crit = Some(map.next_value()?),
                 Name::B64 => members.b64 = Some(map.next_value()?),
                 Name::Other => {
@@ -304,35 +302,49 @@ impl<'de> Visitor<'de> for MembersSeed<'_, 'de> {
     }
 }
 
-struct NameSeed<'s> {
-    names: &'s mut MemberNames,
-    has_duplicates: &'s mut bool,
+/// The names that have come so far.
+#[derive(Default)]
+struct Seen {
+    /// One bit for each that is known.
+    known: u8,
+    others: MemberNames,
 }
 
-impl<'de> DeserializeSeed<'de> for NameSeed<'_> {
-    type Value = Name;
+impl Seen {
+    /// What a name is, and whether it is new.
+    fn insert(&mut self, spelled: &str) -> (Name, bool) {
+        let (name, bit) = match spelled {
+            "alg" => (Name::Alg, 1),
+            "kid" => (Name::Kid, 2),
+            "typ" => (Name::Typ, 4),
+            "crit" => (Name::Crit, 8),
+            "b64" => (Name::B64, 16),
+            _ => return (Name::Other, self.others.insert(spelled)),
+        };
+        let is_new = self.known & bit == 0;
+        self.known |= bit;
+        (name, is_new)
+    }
+}
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Name, D::Error> {
+struct NameSeed<'s>(&'s mut Seen);
+
+impl<'de> DeserializeSeed<'de> for NameSeed<'_> {
+    type Value = (Name, bool);
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
 
 impl Visitor<'_> for NameSeed<'_> {
-    type Value = Name;
+    type Value = (Name, bool);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a member name")
     }
 
-    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Name, E> {
-        *self.has_duplicates |= !self.names.insert(name);
-        Ok(match name {
-            "alg" => Name::Alg,
-            "kid" => Name::Kid,
-            "typ" => Name::Typ,
-            "crit" => Name::Crit,
-            "b64" => Name::B64,
-            _ => Name::Other,
-        })
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(self.0.insert(name))
     }
 }

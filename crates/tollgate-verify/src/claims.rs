@@ -195,6 +195,7 @@ struct Seen {
 }
 
 impl Seen {
+    #[inline]
     fn insert(&mut self, name: Name, spelled: &str) -> bool {
         if let Name::Other = name {
             return self.others.insert(spelled);
@@ -225,6 +226,7 @@ enum Name {
 }
 
 impl Name {
+    #[inline]
     fn parse(name: &str) -> Self {
         match name {
             "iss" => Self::Iss,
@@ -281,6 +283,7 @@ struct NameSeed<'c> {
 impl<'de> DeserializeSeed<'de> for NameSeed<'_> {
     type Value = (Name, bool);
 
+    #[inline]
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_str(self)
     }
@@ -293,6 +296,7 @@ impl Visitor<'_> for NameSeed<'_> {
         f.write_str("a claim name")
     }
 
+    #[inline]
     fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Self::Value, E> {
         if let Some(position) = self
             .required
@@ -314,6 +318,7 @@ struct TextSeed {
 impl<'de> DeserializeSeed<'de> for TextSeed {
     type Value = Text;
 
+    #[inline]
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Text, D::Error> {
         deserializer.deserialize_str(self)
     }
@@ -326,6 +331,7 @@ impl<'de> Visitor<'de> for TextSeed {
         f.write_str("a string")
     }
 
+    #[inline]
     fn visit_borrowed_str<E: serde::de::Error>(self, text: &'de str) -> Result<Text, E> {
         // A borrowed string is a part of the payload that is being read.
         let start = text.as_ptr().addr() - self.base;
@@ -389,6 +395,7 @@ struct SecondsSeed;
 impl<'de> DeserializeSeed<'de> for SecondsSeed {
     type Value = UnixSeconds;
 
+    #[inline]
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<UnixSeconds, D::Error> {
         deserializer.deserialize_u64(self)
     }
