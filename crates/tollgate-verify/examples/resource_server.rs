@@ -131,6 +131,9 @@ async fn warm_up(verifier: Verifier) {
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
+    if !said.is_empty() {
+        eprintln!("the keys are there now");
+    }
 }
 
 /// Why there are no keys, and what may help.

@@ -29,7 +29,11 @@ async fn main() -> io::Result<()> {
         .map_err(io::Error::other)?;
     let gate = Gate::new(RequireToken::new(verifier).realm("resource server"), &scope);
     let server = HttpServer::new(move || App::new().configure(|config| routes(config, &gate)));
-    server.bind(listen)?.run().await
+    let server = server.bind(listen)?;
+    for address in server.addrs() {
+        println!("listening on http://{address}");
+    }
+    server.run().await
 }
 
 fn routes(config: &mut web::ServiceConfig, gate: &Gate) {
