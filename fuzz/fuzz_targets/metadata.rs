@@ -4,17 +4,21 @@
 use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
+use tollgate_fuzz::halves;
 use tollgate_verify::Verifier;
 use tollgate_verify::client::{
     CacheSettings, FetchError, FetchRequest, FetchResponse, HttpClient, KeySource,
 };
 
-/// Sends the same bytes for every request.
-struct Echo(Vec<u8>);
+/// Sends the first line as metadata, and the rest for every other request.
+struct Provider(Vec<u8>);
 
-impl HttpClient for Echo {
-    fn fetch(&self, _: &FetchRequest) -> Result<FetchResponse, FetchError> {
-        Ok(FetchResponse { status: 200, body: self.0.clone(), ..FetchResponse::default() })
+impl HttpClient for Provider {
+    fn fetch(&self, request: &FetchRequest) -> Result<FetchResponse, FetchError> {
+        let (metadata, keys) = halves(&self.0);
+        let is_metadata = request.url.starts_with("https://as.example/.well-known/");
+        let body = if is_metadata { metadata } else { keys };
+        Ok(FetchResponse { status: 200, body: body.to_vec(), ..FetchResponse::default() })
     }
 }
 
@@ -23,7 +27,7 @@ fuzz_target!(|data: &[u8]| {
     settings.retries = 0;
     let source = KeySource::discovery("https://as.example")
         .settings(settings)
-        .http(Arc::new(Echo(data.to_vec())))
+        .http(Arc::new(Provider(data.to_vec())))
         .build();
     let verifier = Verifier::builder()
         .issuer("https://as.example")
@@ -31,5 +35,6 @@ fuzz_target!(|data: &[u8]| {
         .key_source(&source)
         .build()
         .expect("sound settings");
-    let _ = verifier.blocking().warm_up();
+    let warm = verifier.blocking().warm_up();
+    assert_eq!(warm.is_ok(), source.stats().keys > 0);
 });

@@ -33,12 +33,27 @@ pub(crate) fn run(seconds: Option<&str>) -> Result<()> {
     }
     let time = format!("-max_total_time={seconds}");
     for target in targets()? {
-        let leaks = if WITHOUT_LEAKS.contains(&target.as_str()) {
-            "-detect_leaks=0"
-        } else {
-            "-detect_leaks=1"
-        };
-        run::run(&mut nightly(&["run", &target, "--", &time, leaks]))?;
+        // What is found goes into the first; the seeds lead to where chance alone seldom gets.
+        let (corpus, seeds) = (
+            format!("fuzz/corpus/{target}"),
+            format!("fuzz/seeds/{target}"),
+        );
+        fs::create_dir_all(root().join(&corpus))?;
+        let mut command = nightly(&[
+            "run",
+            &target,
+            &corpus,
+            &seeds,
+            "--",
+            &time,
+            "-dict=fuzz/jose.dict",
+            "-print_final_stats=1",
+        ]);
+        if WITHOUT_LEAKS.contains(&target.as_str()) {
+            // The fuzzer's own option leaves the search at the very end on.
+            command.env("ASAN_OPTIONS", "detect_leaks=0");
+        }
+        run::run(&mut command)?;
     }
     Ok(())
 }
