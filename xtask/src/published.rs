@@ -1,10 +1,19 @@
-//! `cargo xtask published [REVISION]`: what others see of the libraries: examples in workspaces of
-//! their own, types of other crates in the public API, and what breaks since the last release.
+//! `cargo xtask published [REVISION]`: what others see of the libraries: packages as they would be
+//! uploaded, examples in workspaces of their own, types of other crates in the public API, and what
+//! breaks since the last release.
 
 use crate::run::{self, cargo, find_program, root, succeeds, target};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use std::process::Command;
 
+/// What is meant for the registry, in the order in which it would go there.
+const PACKAGES: [&str; 5] = [
+    "tollgate-protocol",
+    "tollgate-jose",
+    "tollgate-limit",
+    "tollgate-verify",
+    "tollgate-web",
+];
 /// Crates whose manifest says which types of others they may show.
 const CHECKED: [&str; 2] = ["tollgate-jose", "tollgate-verify"];
 
@@ -13,6 +22,13 @@ const CHECKED: [&str; 2] = ["tollgate-jose", "tollgate-verify"];
 /// # Errors
 /// When something is found, or a tool is not there.
 pub(crate) fn run(revision: Option<&str>) -> Result<()> {
+    // All at once, since none of those that they need of each other is in the registry yet.
+    let packages = PACKAGES.iter().flat_map(|name| ["-p", name]);
+    run::run(
+        cargo()
+            .args(["package", "--allow-dirty", "--no-verify"])
+            .args(packages),
+    )?;
     run::run(
         cargo()
             .args(["test", "--manifest-path", "examples/actix/Cargo.toml"])
@@ -42,7 +58,10 @@ fn external_types() -> Result<()> {
         );
     }
     for name in CHECKED {
-        run::run(&mut nightly(&["--all-features"], name))?;
+        run::run(&mut nightly(&["--all-features"], name)).context(
+            "where no type is named above, the tool reads another format than the nightly writes: \
+             its README says which nightly it was made for",
+        )?;
     }
     Ok(())
 }
