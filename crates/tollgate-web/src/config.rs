@@ -28,7 +28,8 @@ pub struct ServerConfig {
     #[serde(with = "crate::duration")]
     pub read_timeout: Duration,
     /// How long an answer may wait for a client that does not read; whatever is read restarts it.
-    /// On HTTP/2 and HTTP/3 that is a piece of 16 KiB at least, or what is left.
+    /// On HTTP/2 and HTTP/3 that is a piece of 16 KiB at least; the last one on HTTP/2 counts as
+    /// read once the client takes any of it.
     #[serde(with = "crate::duration")]
     pub write_timeout: Duration,
     /// How long a connection may stand open between two requests.
