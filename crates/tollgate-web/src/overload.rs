@@ -1,6 +1,7 @@
 //! Admission: bounded work, a bounded queue before it, a bounded wait in the queue. It answers
 //! nothing itself; the handler asks before it works, and health routes do not ask.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -46,6 +47,10 @@ pub struct Overload {
 #[must_use = "the place is given back at once"]
 pub struct Permit<'a>(&'a Overload);
 
+/// A [`Permit`] that shares the gate instead of borrowing it.
+#[must_use = "the place is given back at once"]
+pub(crate) struct SharedPermit(Arc<Overload>);
+
 /// Why a request was turned away; the answer is 503 with `Retry-After`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
@@ -87,13 +92,15 @@ impl Overload {
     /// See [`Rejection`].
     #[inline]
     pub async fn admit(&self) -> Result<Permit<'_>, Rejection> {
-        // Those who wait come before those who arrive.
-        if self.queued.load(Ordering::SeqCst) == 0
-            && let Some(permit) = self.try_take()
-        {
-            return Ok(permit);
+        if self.takes_at_once() {
+            return Ok(Permit(self));
         }
         self.wait().await
+    }
+
+    /// A place if nobody has to wait for it.
+    pub(crate) fn admit_at_once(self: &Arc<Self>) -> Option<SharedPermit> {
+        self.takes_at_once().then(|| SharedPermit(Arc::clone(self)))
     }
 
     /// Requests with a permit, and requests waiting for one.
@@ -105,11 +112,25 @@ impl Overload {
         )
     }
 
-    fn try_take(&self) -> Option<Permit<'_>> {
+    /// Whether a place was free and is taken. Those who wait come before those who arrive.
+    fn takes_at_once(&self) -> bool {
+        if self.queued.load(Ordering::SeqCst) != 0 {
+            return false;
+        }
         let taken = self.in_flight.fetch_add(1, Ordering::SeqCst);
-        // Dropped past the bound, the permit gives the place back and wakes whoever missed it.
-        let permit = Permit(self);
-        (taken < self.limits.in_flight_max).then_some(permit)
+        let is_free = taken < self.limits.in_flight_max;
+        if !is_free {
+            self.give_back();
+        }
+        is_free
+    }
+
+    /// Gives a place back and wakes whoever waits for it, or missed it while it was looked at.
+    fn give_back(&self) {
+        self.in_flight.fetch_sub(1, Ordering::SeqCst);
+        if self.queued.load(Ordering::SeqCst) > 0 {
+            self.freed.notify_one();
+        }
     }
 
     async fn wait(&self) -> Result<Permit<'_>, Rejection> {
@@ -149,10 +170,13 @@ impl Overload {
 impl Drop for Permit<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
-        if self.0.queued.load(Ordering::SeqCst) > 0 {
-            self.0.freed.notify_one();
-        }
+        self.0.give_back();
+    }
+}
+
+impl Drop for SharedPermit {
+    fn drop(&mut self) {
+        self.0.give_back();
     }
 }
 

@@ -6,11 +6,13 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
+use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::policy::refusal;
 use crate::Overload;
+use crate::overload::SharedPermit;
 
 /// Lets in what [`Overload`] admits and answers the rest 503 with `Retry-After`.
 ///
@@ -75,22 +77,57 @@ where
 {
     type Response = Response<R>;
     type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<R>, S::Error>> + Send>>;
+    type Future = AdmittedFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        if let Some(permit) = self.overload.admit_at_once() {
+            let work = self.inner.call(request);
+            let state = State::Works { work, permit };
+            return AdmittedFuture { state };
+        }
         // The service that said it was ready is the one to be called.
         let next = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, next);
         let overload = Arc::clone(&self.overload);
-        Box::pin(async move {
+        let wait = Box::pin(async move {
             let Ok(_permit) = overload.admit().await else {
                 return Ok(refusal(StatusCode::SERVICE_UNAVAILABLE).map(R::from));
             };
             inner.call(request).await
-        })
+        });
+        AdmittedFuture {
+            state: State::Waits { wait },
+        }
+    }
+}
+
+pin_project! {
+    /// The future of [`Admitted`]; it takes memory of its own only where it has to wait.
+    pub struct AdmittedFuture<F: Future> {
+        #[pin]
+        state: State<F>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<F: Future> {
+        Works { #[pin] work: F, permit: SharedPermit },
+        Waits { wait: Pin<Box<dyn Future<Output = F::Output> + Send>> },
+    }
+}
+
+impl<F: Future> Future for AdmittedFuture<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        match self.project().state.project() {
+            StateProjection::Works { work, .. } => work.poll(cx),
+            StateProjection::Waits { wait } => wait.as_mut().poll(cx),
+        }
     }
 }
