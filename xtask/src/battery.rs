@@ -1,7 +1,9 @@
 //! `cargo xtask battery NAME`: the long versions of tests that run shortened every day.
 
+use crate::peers::{self, Peers};
 use crate::run::{self, cargo};
 use crate::soak;
+use crate::test::REQUIRE;
 use anyhow::{Result, bail};
 
 /// A test filter and the variables that make it long.
@@ -38,6 +40,9 @@ const BATTERIES: &[Battery] = &[
 /// Minutes that the soak takes.
 const SOAK_MINUTES: u64 = 60;
 
+/// Minutes that the attacks on the serving layer go on.
+const WEB_MINUTES: u64 = 10;
+
 /// Runs the battery called `name`.
 ///
 /// # Errors
@@ -46,9 +51,15 @@ pub(crate) fn run(name: &str, minutes: Option<&str>) -> Result<()> {
     if name == "soak" {
         return soak::run(minutes.map_or(Ok(SOAK_MINUTES), str::parse)?);
     }
+    if name == "web" {
+        return web(minutes.map_or(Ok(WEB_MINUTES), str::parse)?);
+    }
     let Some(battery) = BATTERIES.iter().find(|battery| battery.name == name) else {
         let names: Vec<&str> = BATTERIES.iter().map(|battery| battery.name).collect();
-        bail!("no battery {name:?}; there are soak, {}", names.join(", "));
+        bail!(
+            "no battery {name:?}; there are soak, web, {}",
+            names.join(", ")
+        );
     };
     let mut tests = cargo();
     tests.args([
@@ -62,4 +73,23 @@ pub(crate) fn run(name: &str, minutes: Option<&str>) -> Result<()> {
     ]);
     tests.args(["--", "--include-ignored", "--nocapture"]);
     run::run(tests.envs(battery.environment.iter().copied()))
+}
+
+/// Attacks the serving layer with everything there is, beside a client that keeps the rules.
+fn web(minutes: u64) -> Result<()> {
+    let peers = Peers::install()?;
+    let attackers = peers::install_attackers()?;
+    let mut tests = cargo();
+    tests.args(["test", "--release", "-p", "tollgate-web", "--test", "peers"]);
+    tests.args([
+        "battery::battery",
+        "--",
+        "--exact",
+        "--ignored",
+        "--nocapture",
+    ]);
+    tests.env("TOLLGATE_TEST_WEB_BATTERY_MINUTES", minutes.to_string());
+    tests.env(REQUIRE, "1");
+    tests.envs(peers.environment()).envs(attackers);
+    run::run(&mut tests)
 }

@@ -31,7 +31,8 @@ usage: cargo xtask TASK
                     the serving layer beside other servers, into docs/performance.md
   bench instructions [--write]
                     what token validation costs beside the signature, against what is written down
-  battery NAME      one of the long tests: kill, ott, rotation, verify-rotation, soak [MINUTES]
+  battery NAME      one of the long tests: kill, ott, rotation, verify-rotation,
+                    soak [MINUTES], web [MINUTES]
   fuzz [SECONDS]    every fuzz target for so long
   published [REVISION]
                     what others see of the libraries: the actix-web example, types of others in the

@@ -48,6 +48,31 @@ const PROGRAMS: &[Program] = &[
     },
 ];
 
+/// What the battery of the serving layer needs besides, with the variable that tells it where.
+const ATTACKERS: &[(&str, Program)] = &[
+    (
+        "TOLLGATE_TEST_SLOWHTTPTEST",
+        Program {
+            names: &["slowhttptest"],
+            packages: &["slowhttptest"],
+        },
+    ),
+    (
+        "TOLLGATE_TEST_TESTSSL",
+        Program {
+            names: &["testssl", "testssl.sh"],
+            packages: &["testssl.sh"],
+        },
+    ),
+    (
+        "TOLLGATE_TEST_CHROMIUM",
+        Program {
+            names: &["chromium"],
+            packages: &["chromium"],
+        },
+    ),
+];
+
 /// Where the test peers were found; handed to the tests in the environment.
 pub(crate) struct Peers {
     curl: PathBuf,
@@ -67,7 +92,7 @@ impl Peers {
     /// # Errors
     /// Names everything that is missing and how to get it when this user may not install it.
     pub(crate) fn install() -> Result<Self> {
-        install_programs()?;
+        install_programs(PROGRAMS)?;
         let directory = target().join("peers");
         Ok(Self {
             curl: find_program(&["curl"]).context("curl is not there")?,
@@ -108,9 +133,24 @@ fn sources() -> PathBuf {
     root().join("crates/tollgate-server/tests/peers")
 }
 
-fn install_programs() -> Result<()> {
-    let packages: Vec<&str> = PROGRAMS
-        .iter()
+/// Finds what attacks the serving layer, installing what is missing; the variables that tell the
+/// battery where it is.
+///
+/// # Errors
+/// Names what is missing and how to get it when this user may not install it.
+pub(crate) fn install_attackers() -> Result<Vec<(&'static str, PathBuf)>> {
+    install_programs(ATTACKERS.iter().map(|(_, program)| program))?;
+    let found = ATTACKERS.iter().map(|(variable, program)| {
+        let name = program.names.first().copied().unwrap_or_default();
+        let path = find_program(program.names).with_context(|| format!("{name} is not there"))?;
+        Ok((*variable, path))
+    });
+    found.collect()
+}
+
+fn install_programs<'a>(programs: impl IntoIterator<Item = &'a Program>) -> Result<()> {
+    let packages: Vec<&str> = programs
+        .into_iter()
         .filter(|program| find_program(program.names).is_none())
         .flat_map(|program| program.packages.iter().copied())
         .collect();

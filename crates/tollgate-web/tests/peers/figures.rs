@@ -26,6 +26,11 @@ pub(crate) fn peak(id: u32) -> u64 {
     status(id, "VmHWM:")
 }
 
+/// Files and sockets open now.
+pub(crate) fn files(id: u32) -> usize {
+    fs::read_dir(format!("/proc/{id}/fd")).unwrap().count()
+}
+
 fn status(id: u32, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(name));

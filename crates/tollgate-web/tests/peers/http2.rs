@@ -2,7 +2,7 @@
 
 use crate::attacks::{self, Attacks};
 
-const ATTACKS: &[Attacks] = &[
+pub(crate) const ATTACKS: &[Attacks] = &[
     // Whoever floods us with what costs us work is sent away. Where much is left unread, the reset
     // may overtake the farewell.
     (

@@ -9,15 +9,21 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     reason = "a test that fails should fail loudly, in its helpers too"
 )]
 
 mod attacker;
 mod attacks;
+mod battery;
+mod browser;
 mod clients;
 mod figures;
+mod floods;
 mod http2;
 mod http3;
 mod peer;
 mod process;
 mod server;
+mod steady;
+mod tools;

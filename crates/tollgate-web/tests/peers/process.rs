@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use serde_json::json;
 use tokio::sync::watch;
@@ -108,10 +109,20 @@ impl Handler for Paths {
             "/hang" => std::future::pending().await,
             "/endless" => Response::new(ResponseBody::stream(Endless)),
             "/metrics" => Response::new(self.0.render().into()),
+            "/page" => page(request.version()),
             "/peer" => Response::new(context.peer().to_string().into()),
             _ => error_response(StatusCode::NOT_FOUND),
         }
     }
+}
+
+/// What a browser shows of the protocol that it came by.
+fn page(version: http::Version) -> Response<ResponseBody> {
+    let text = format!("<!doctype html><title>page</title><p>served over {version:?}</p>");
+    let mut response = Response::new(text.into());
+    let html = HeaderValue::from_static("text/html; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, html);
+    response
 }
 
 /// A body that has more to say whenever it is asked.

@@ -8,7 +8,10 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rcgen::generate_simple_self_signed;
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rcgen::{PublicKeyData as _, generate_simple_self_signed};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -23,6 +26,8 @@ pub(crate) const LOOK: Duration = Duration::from_millis(20);
 pub(crate) struct Server {
     child: Child,
     directory: TempDir,
+    /// The hash of its public key, as browsers write it that are to believe in it.
+    pub(crate) key_digest: String,
     pub(crate) plain: SocketAddr,
     pub(crate) secure: SocketAddr,
 }
@@ -36,6 +41,7 @@ impl Server {
         fs::write(path("config.toml"), config).unwrap();
         fs::write(path("chain.pem"), certificate.cert.pem()).unwrap();
         fs::write(path("key.pem"), certificate.signing_key.serialize_pem()).unwrap();
+        let public_key = certificate.signing_key.subject_public_key_info();
         let log = File::create(path("log")).unwrap();
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["process::process", "--exact", "--ignored", "--nocapture"])
@@ -62,6 +68,7 @@ impl Server {
         Self {
             plain: address("plain"),
             secure: address("secure"),
+            key_digest: STANDARD.encode(digest(&SHA256, &public_key)),
             child,
             directory,
         }
