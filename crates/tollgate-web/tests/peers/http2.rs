@@ -10,7 +10,6 @@ pub(crate) const ATTACKS: &[Attacks] = &[
         &[
             "rapid_reset",
             "made_you_reset",
-            "empty_continuation_flood",
             "empty_data_flood",
             "padded_data_flood",
             "header_bomb",
@@ -41,6 +40,15 @@ pub(crate) const ATTACKS: &[Attacks] = &[
     (
         &["GOAWAY PROTOCOL_ERROR", "closed"],
         &["continuation_flood"],
+    ),
+    // What comes behind the frame that was one too many may be judged by itself.
+    (
+        &[
+            "GOAWAY ENHANCE_YOUR_CALM",
+            "GOAWAY PROTOCOL_ERROR",
+            "closed",
+        ],
+        &["empty_continuation_flood"],
     ),
     (
         &["GOAWAY PROTOCOL_ERROR"],
