@@ -6,13 +6,19 @@
 //!
 //! Both sums go over everything before them. The first tells a damaged file from one that the
 //! second refuses: made under another master key, or forged.
+//!
+//! A restore brings no token back, and asks no clock which ones it must not bring back: every client
+//! comes back in a life of its own, in which no token was issued yet. Keys that were revoked here
+//! stay revoked, and assertions that were used here stay used.
 
 use aws_lc_rs::{digest, hmac};
-use tollgate_protocol::UnixSeconds;
-use tollgate_store::{CutScope, KeyRing, Snapshot, Store};
+use tollgate_protocol::{UnixSeconds, entropy::EntropyUnavailable};
+use tollgate_store::{KeyRing, Snapshot, Store};
 
-use crate::{AdminError, Context, Issuer, IssuerError, MasterKey};
+use crate::{AdminError, Context, Issuer, IssuerError, MasterKey, clients};
 
+/// The longest backup, in bytes: what a restore takes.
+pub const FILE_BYTES_MAX: usize = 1024 * 1024 * 1024;
 const MAGIC: &[u8; 8] = b"TGBACKUP";
 const VERSION: u8 = 1;
 const HEAD_LEN: usize = MAGIC.len() + 1 + 8;
@@ -24,10 +30,10 @@ const LABEL: &str = "backup";
 pub struct RestoreReport {
     /// How many clients there are now.
     pub clients: usize,
-    /// How many signing keys there are now.
+    /// How many signing keys there are now, without those that were revoked.
     pub keys: usize,
-    /// Every token issued before is refused from now on: which of them were revoked or consumed
-    /// since the backup is not known any more.
+    /// Every token issued before the restore is refused from now on: which of them were revoked or
+    /// consumed since the backup is not known any more.
     pub tokens_refused_before: UnixSeconds,
 }
 
@@ -59,80 +65,111 @@ impl From<BackupError> for AdminError {
 }
 
 impl<S: Store> Issuer<S> {
-    /// Everything that a backup carries, in one file: clients, sealed signing keys, revocations.
+    /// Everything that a backup carries, in one file: clients, sealed signing keys, used assertions.
     ///
     /// # Errors
     ///
-    /// When the store does not answer.
+    /// When the store does not answer, and [`AdminError::Invalid`] when the file would be longer than
+    /// [`FILE_BYTES_MAX`].
     ///
     /// # Security
     ///
     /// Signing keys are sealed and secrets are hashed, both under the master key, which is *not* in
     /// the file. Keep the two apart.
-    pub async fn backup(&self, context: &Context<'_>) -> Result<Vec<u8>, AdminError> {
-        let snapshot = self.store.export(context.now.steady.to_seconds()).await?;
-        encode(&snapshot, self.keys.master())
-            .map_err(|error| IssuerError::Corrupt(error.to_string()).into())
+    pub async fn backup(&self) -> Result<Vec<u8>, AdminError> {
+        let snapshot = self.store.export().await?;
+        let file = encode(&snapshot, self.keys.master())
+            .map_err(|error| IssuerError::Corrupt(error.to_string()))?;
+        restorable(file, FILE_BYTES_MAX)
     }
 
     /// Replaces everything by what `file` holds. No token issued before counts afterwards, and a
-    /// key that was revoked since the backup stays revoked.
+    /// key that was revoked here since the backup stays revoked.
     ///
     /// # Errors
     ///
     /// [`AdminError::Invalid`] when the file is not a whole backup made under this master key;
     /// nothing is changed then.
+    ///
+    /// # Security
+    ///
+    /// What else was changed since the backup is as the file has it: secrets that were rotated count
+    /// again, clients that were disabled or deleted are back. On a new store nothing is known of keys
+    /// that were revoked since the backup: they must be revoked again.
     pub async fn restore(
         &self,
         file: &[u8],
         context: &Context<'_>,
     ) -> Result<RestoreReport, AdminError> {
         let mut snapshot = decode(file, self.keys.master())?;
-        let (clients, keys) = (snapshot.clients.len(), snapshot.key_ring.keys.len());
-        // A clock that stood ahead when the backup was made must not leave cuts in the future of
-        // the tokens issued from now on.
-        let latest = snapshot
-            .cuts
-            .iter()
-            .map(|cut| cut.issued_up_to)
-            .max()
-            .unwrap_or_default();
-        let mut later = *context;
-        later.now.steady = later.now.steady.max(latest);
-        let cut = self.cut(CutScope::All, &later);
-        let issued_up_to = cut.issued_up_to;
-        // A client assertion that was used since the backup stays used: no cut covers those.
-        let now = context.now.steady.to_seconds();
-        let present = self.store.export(now).await?;
-        snapshot.assertions.extend(present.assertions);
-        snapshot.assertions.sort_unstable();
-        snapshot.assertions.dedup();
+        begin_anew(&mut snapshot, context)?;
+        let clients = snapshot.clients.len();
         let import = async |ring: KeyRing| {
-            snapshot.key_ring = carry_revocations(snapshot.key_ring, &ring);
-            self.store.import(snapshot, cut).await
+            snapshot.key_ring = carry_revocations(snapshot.key_ring, ring);
+            self.store.import(snapshot).await
         };
         let outcome = self.keys.replaced_by(&self.store, import, context).await;
         self.caches.clear();
         outcome?;
+        let now = context.now.steady.to_seconds();
         Ok(RestoreReport {
             clients,
-            keys,
-            tokens_refused_before: UnixSeconds(issued_up_to.to_seconds().0.saturating_add(1)),
+            keys: self.keys.count(),
+            tokens_refused_before: UnixSeconds(now.0.saturating_add(1)),
         })
     }
 }
 
-/// `restored`, later than `present`, and with the keys that were revoked meanwhile: whoever stole
-/// one of them could sign again otherwise.
-fn carry_revocations(mut restored: KeyRing, present: &KeyRing) -> KeyRing {
-    for key in &mut restored.keys {
-        let own = present.keys.iter().find(|own| own.kid == key.kid);
-        if let Some(revoked_at) = own.and_then(|own| own.revoked_at) {
-            key.revoked_at.get_or_insert(revoked_at);
+/// Makes every token dead that was ever issued on `store`, for a service that has lost the time: it
+/// cannot tell any more which of them have expired, and of which expired ones the revocation is
+/// forgotten. Called before an [`Issuer`] is opened on it.
+///
+/// # Errors
+///
+/// When the store does not answer.
+pub async fn end_every_token<S: Store>(
+    store: &S,
+    context: &Context<'_>,
+) -> Result<(), IssuerError> {
+    let mut snapshot = store.export().await?;
+    begin_anew(&mut snapshot, context)?;
+    Ok(store.import(snapshot).await?)
+}
+
+fn begin_anew(snapshot: &mut Snapshot, context: &Context<'_>) -> Result<(), EntropyUnavailable> {
+    let clients = &mut snapshot.clients;
+    clients
+        .iter_mut()
+        .try_for_each(|client| clients::begin_anew(client, context))
+}
+
+/// `restored`, later than `present`, and with the keys that were revoked here, in it or not: whoever
+/// stole one of them could sign again otherwise, after this restore or after another.
+fn carry_revocations(mut restored: KeyRing, present: KeyRing) -> KeyRing {
+    for own in present.keys {
+        if own.revoked_at.is_none() {
+            continue;
+        }
+        match restored.keys.iter_mut().find(|key| key.kid == own.kid) {
+            Some(key) => *key = own,
+            None => restored.keys.push(own),
         }
     }
+    restored.keys.sort_by_key(|key| key.created_at);
     restored.revision = restored.revision.max(present.revision).saturating_add(1);
     restored
+}
+
+/// `file`, unless it is longer than a restore would take.
+fn restorable(file: Vec<u8>, bytes_max: usize) -> Result<Vec<u8>, AdminError> {
+    if file.len() > bytes_max {
+        let message = format!(
+            "the backup would have {} bytes, and no more than {bytes_max} could be restored",
+            file.len()
+        );
+        return Err(AdminError::Invalid(message));
+    }
+    Ok(file)
 }
 
 fn encode(snapshot: &Snapshot, master: &MasterKey) -> serde_json::Result<Vec<u8>> {

@@ -87,7 +87,7 @@ impl<S: Store> Issuer<S> {
         subject: Subject,
         context: &Context<'_>,
     ) -> Result<(), AdminError> {
-        let cut = self.cut(CutScope::Subject(subject), context);
+        let cut = self.cut(subject, context);
         let outcome = self.store.cut(cut).await;
         self.caches.clear();
         Ok(outcome?)
@@ -135,12 +135,12 @@ impl<S: Store> Issuer<S> {
     }
 
     /// A cut up to now, kept until no token that it covers can be alive.
-    pub(crate) fn cut(&self, scope: CutScope, context: &Context<'_>) -> Cut {
+    fn cut(&self, subject: Subject, context: &Context<'_>) -> Cut {
         let issued_up_to = self.cut_time(context.now);
         // One second for the fraction that the milliseconds lose.
         let life = self.token_life_max().saturating_add(Duration::from_secs(1));
         Cut {
-            scope,
+            scope: CutScope::Subject(subject),
             issued_up_to,
             expires_at: issued_up_to.to_seconds().plus(life),
         }

@@ -21,7 +21,10 @@ use std::{
 
 use tollgate_store::{
     Probe, Standing, Store,
-    conformance::sample::{self, NOW},
+    conformance::{
+        housekeeping::both,
+        sample::{self, NOW},
+    },
 };
 use tollgate_store_embedded::{EmbeddedConfig, EmbeddedStore};
 
@@ -323,7 +326,7 @@ fn sweep_beside_writers(runtime: &tokio::runtime::Runtime, store: EmbeddedStore,
             let mut removed = 0;
             loop {
                 let outcome = sweeper
-                    .sweep(1000, sample::later(10_000))
+                    .sweep(1000, both(sample::later(10_000)))
                     .await
                     .expect("sweep");
                 removed += outcome.removed;

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use fjall::OwnedWriteBatch;
 use tollgate_protocol::{ClientId, UnixSeconds};
 use tollgate_store::{
-    ClientChange, ClientRecord, Cut, KeyRing, KeyRingChange, Snapshot, StoreError,
+    ClientChange, ClientRecord, Cut, KeyRing, KeyRingChange, Snapshot, StoreError, TokenKey,
 };
 
 use crate::{
     active::ActiveCounts,
     codec,
-    engine::Engine,
+    engine::{Engine, Newest},
     index::{Index, IndexChange},
     keys::{self, Generation, MarkKind},
     request::{Administration, Answer},
@@ -92,8 +92,8 @@ impl Office<'_> {
                 self.forget(now, limit, |cuts| Answer::Forgot(reply, cuts))
             }
 
-            Administration::Import(snapshot, cut, reply) => {
-                let index = decided!(reply, self.import(*snapshot, cut));
+            Administration::Import(snapshot, reply) => {
+                let index = decided!(reply, self.import(*snapshot));
                 Decision {
                     answer: Answer::Done(reply),
                     change: Some(IndexChange::Everything(Box::new(index))),
@@ -191,8 +191,8 @@ impl Office<'_> {
         }
     }
 
-    /// Tokens and marks are left behind in their generation, for the sweep to remove.
-    fn import(&mut self, snapshot: Snapshot, cut: Cut) -> Result<Index, StoreError> {
+    /// Tokens and revocations are left behind in their generation, for the sweep to remove.
+    fn import(&mut self, snapshot: Snapshot) -> Result<Index, StoreError> {
         let generation = self.index.generation.0.checked_add(1);
         let generation = Generation(
             generation.ok_or_else(|| StoreError::Unavailable("restored too often".to_owned()))?,
@@ -200,17 +200,9 @@ impl Office<'_> {
         let meta = &self.engine.meta;
         let row = codec::number_row(keys::GENERATION, u64::from(generation.0));
         self.batch.insert(meta, keys::GENERATION, row);
-        let mut index = Index {
-            generation,
-            key_ring: snapshot.key_ring,
-            ..Index::default()
-        };
+        let mut index = Index::new(generation, snapshot.key_ring);
         for client in snapshot.clients {
             index.apply(IndexChange::Client(Arc::new(client)));
-        }
-        for cut in snapshot.cuts.into_iter().chain([cut]) {
-            let cut = index.merged(cut);
-            index.apply(IndexChange::Cut(cut));
         }
         self.remove_meta_not_in(&index);
         for client in index.clients.values() {
@@ -218,15 +210,9 @@ impl Office<'_> {
             let row = codec::json_row(&row_key, &**client)?;
             self.batch.insert(meta, row_key, row);
         }
-        for cut in index.cuts.values() {
-            let row_key = keys::cut(&cut.scope);
-            let row = codec::json_row(&row_key, cut)?;
-            self.batch.insert(meta, row_key, row);
-        }
         let row = codec::json_row(keys::KEY_RING, &index.key_ring)?;
         self.batch.insert(meta, keys::KEY_RING, row);
-        self.put_marks(generation, MarkKind::Spent, snapshot.spent);
-        self.put_marks(generation, MarkKind::Assertion, snapshot.assertions);
+        self.put_assertions(generation, snapshot.assertions)?;
         Ok(index)
     }
 
@@ -239,30 +225,32 @@ impl Office<'_> {
             }
         }
         for scope in self.index.cuts.keys() {
-            if !index.cuts.contains_key(scope) {
-                self.batch.remove(meta, keys::cut(scope));
-            }
+            self.batch.remove(meta, keys::cut(scope));
         }
         for second in self.counts.expired(UnixSeconds(u64::MAX)) {
             self.batch.remove(meta, keys::count(second));
         }
     }
 
-    fn put_marks(
+    /// Beside those that are there; of two ends of one the later counts.
+    fn put_assertions(
         &mut self,
-        generation: Generation,
-        kind: MarkKind,
-        marks: Vec<(tollgate_store::TokenKey, UnixSeconds)>,
-    ) {
-        let mut marks = marks;
-        marks.sort_unstable();
-        marks.reverse();
-        marks.dedup_by_key(|(key, _)| *key);
-        for (key, end) in marks {
-            let row_key = keys::mark(kind, generation, key);
-            let row = codec::number_row(&row_key, end.0);
-            self.batch.insert(&self.engine.marks, row_key, row);
+        current: Generation,
+        mut assertions: Vec<(TokenKey, UnixSeconds)>,
+    ) -> Result<(), StoreError> {
+        let kind = MarkKind::Assertion;
+        assertions.sort_unstable();
+        assertions.reverse();
+        assertions.dedup_by_key(|(key, _)| *key);
+        for (key, end) in assertions {
+            let own = self.engine.mark(&Newest, kind, current, key)?;
+            if own.is_none_or(|own| own < end) {
+                let row_key = keys::mark(kind, kind.generation(current), key);
+                let row = codec::number_row(&row_key, end.0);
+                self.batch.insert(&self.engine.marks, row_key, row);
+            }
         }
+        Ok(())
     }
 }
 

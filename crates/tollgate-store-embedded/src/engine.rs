@@ -167,15 +167,15 @@ impl Engine {
                 .is_none())
     }
 
-    /// Until when a mark is kept.
+    /// Until when a mark is kept, while `current` is the generation of the tokens.
     pub(crate) fn mark(
         &self,
         read: &impl Read,
         kind: MarkKind,
-        generation: Generation,
+        current: Generation,
         key: TokenKey,
     ) -> Result<Option<UnixSeconds>, StoreError> {
-        let row_key = keys::mark(kind, generation, key);
+        let row_key = keys::mark(kind, kind.generation(current), key);
         match read.get(&self.marks, &row_key).map_err(store_error)? {
             None => Ok(None),
             Some(row) => Ok(Some(UnixSeconds(codec::read_number_row(&row_key, &row)?))),

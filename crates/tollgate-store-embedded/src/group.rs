@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use fjall::OwnedWriteBatch;
 use hashbrown::HashMap;
-use tollgate_protocol::{ClientId, UnixSeconds};
+use tollgate_protocol::{ClientId, Now, UnixSeconds};
 use tollgate_store::{
     AssertionUse, InsertOutcome, NewToken, Probe, Redeemed, Redemption, Revocation, Revoked,
     SignedToken, StoreError, TokenKey, TokenRecord, TokenUse,
@@ -201,22 +201,19 @@ impl Group<'_> {
 
     /// Removes what a sweep found dead, except for what came back to life since: an assertion may
     /// be used anew once it expired, and must not be forgotten then.
-    pub(crate) fn remove(
-        &mut self,
-        rows: Vec<DeadRow>,
-        now: UnixSeconds,
-    ) -> Result<(), StoreError> {
+    pub(crate) fn remove(&mut self, rows: Vec<DeadRow>, now: Now) -> Result<(), StoreError> {
+        let current = self.index.generation;
         for row in rows {
             match row {
-                DeadRow::Token(generation, key) if generation == self.index.generation => {
+                DeadRow::Token(generation, key) if generation == current => {
                     self.changes.tokens.insert(key, None);
                 }
-                DeadRow::LostToken(generation, key) if generation == self.index.generation => {
-                    self.remove_lost(key, now)?;
+                DeadRow::LostToken(generation, key) if generation == current => {
+                    self.remove_lost(key, now.steady.to_seconds())?;
                 }
-                DeadRow::Mark(kind, generation, key) if generation == self.index.generation => {
+                DeadRow::Mark(kind, generation, key) if generation == kind.generation(current) => {
                     let end = self.mark(&Operation::default(), kind, key)?;
-                    if end.is_some_and(|end| end <= now) {
+                    if end.is_some_and(|end| kind.is_over(end, now)) {
                         self.changes.marks.insert((kind, key), None);
                     }
                 }
@@ -348,7 +345,7 @@ impl Changes {
             }
         }
         for ((kind, key), end) in &self.marks {
-            let row_key = keys::mark(*kind, index.generation, *key);
+            let row_key = keys::mark(*kind, kind.generation(index.generation), *key);
             match end {
                 Some(end) => {
                     let row = codec::number_row(&row_key, end.0);

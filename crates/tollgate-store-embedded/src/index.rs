@@ -1,6 +1,6 @@
 //! What is few and asked for often, in memory: clients, cuts, the key ring.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, ops::Bound, sync::Arc};
 
 use hashbrown::HashMap;
 use tollgate_protocol::{ClientId, Subject, UnixMillis, UnixSeconds};
@@ -13,6 +13,8 @@ use crate::keys::Generation;
 pub(crate) struct Index {
     pub(crate) generation: Generation,
     pub(crate) clients: HashMap<ClientId, Arc<ClientRecord>>,
+    /// Whose they are, in order: a page must not sort all of them.
+    ids: BTreeSet<ClientId>,
     pub(crate) cuts: HashMap<CutScope, Cut>,
     pub(crate) key_ring: KeyRing,
 }
@@ -29,8 +31,26 @@ pub(crate) enum IndexChange {
 }
 
 impl Index {
+    pub(crate) fn new(generation: Generation, key_ring: KeyRing) -> Self {
+        Self {
+            generation,
+            key_ring,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn client(&self, id: &str) -> Option<&Arc<ClientRecord>> {
         self.clients.get(id)
+    }
+
+    /// Clients in the order of their identifiers, those after `after`.
+    pub(crate) fn clients_after(
+        &self,
+        after: Option<&ClientId>,
+    ) -> impl Iterator<Item = &Arc<ClientRecord>> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let ids = self.ids.range::<ClientId, _>((from, Bound::Unbounded));
+        ids.filter_map(|id| self.clients.get(id))
     }
 
     /// The client, if it may do anything and is in `epoch`.
@@ -79,9 +99,11 @@ impl Index {
     pub(crate) fn apply(&mut self, change: IndexChange) {
         match change {
             IndexChange::Client(client) => {
+                self.ids.insert(client.id.clone());
                 self.clients.insert(client.id.clone(), client);
             }
             IndexChange::NoClient(id) => {
+                self.ids.remove(&id);
                 self.clients.remove(&id);
             }
             IndexChange::Cut(cut) => {

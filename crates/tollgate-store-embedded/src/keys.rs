@@ -1,10 +1,11 @@
 //! Where each kind of record lies.
 //!
 //! Tokens and marks carry a generation in their keys: a restore draws a new one, and what bears an
-//! older one is no longer there, though it takes the sweep some time to remove it.
+//! older one is no longer there, though it takes the sweep some time to remove it. Used assertions
+//! outlast every restore, so theirs is always the first.
 
-use tollgate_protocol::{ClientId, UnixSeconds};
-use tollgate_store::{CutScope, TokenKey};
+use tollgate_protocol::{ClientId, Now, UnixSeconds};
+use tollgate_store::{CutScope, MARKS_OUTLAST, TokenKey};
 
 /// Counts the restores.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +32,23 @@ impl MarkKind {
             Self::Assertion => b'a',
             Self::Spent => b's',
         }
+    }
+
+    /// The generation that marks of this kind bear while that of the tokens is `current`.
+    pub(crate) fn generation(self, current: Generation) -> Generation {
+        match self {
+            Self::Assertion => Generation::default(),
+            Self::Spent => current,
+        }
+    }
+
+    /// Whether a mark of this kind that expires at `end` may be removed.
+    pub(crate) fn is_over(self, end: UnixSeconds, now: Now) -> bool {
+        let now = match self {
+            Self::Assertion => now.wall,
+            Self::Spent => now.steady,
+        };
+        end.plus(MARKS_OUTLAST) <= now.to_seconds()
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is asked of the writer, and how it answers.
 
-use tollgate_protocol::{ClientId, UnixSeconds};
+use tollgate_protocol::{ClientId, Now, UnixSeconds};
 use tollgate_store::{
     AssertionUse, ClientChange, ClientRecord, Cut, InsertOutcome, KeyRing, KeyRingChange, NewToken,
     Redeemed, Redemption, Revocation, Revoked, Snapshot, StoreError, TokenKey,
@@ -41,7 +41,7 @@ pub(crate) enum Request {
     },
     Remove {
         rows: Vec<DeadRow>,
-        now: UnixSeconds,
+        now: Now,
         reply: Reply<()>,
     },
     /// Rare operations have a commit of their own.
@@ -69,7 +69,7 @@ pub(crate) enum Administration {
     Cut(Cut, Reply<()>),
     /// Forgets counters and up to so many cuts that expired; answers how many cuts.
     Forget(UnixSeconds, usize, Reply<usize>),
-    Import(Box<Snapshot>, Cut, Reply<()>),
+    Import(Box<Snapshot>, Reply<()>),
 }
 
 impl Request {
@@ -104,7 +104,7 @@ impl Administration {
             | Self::UpdateClient(_, reply)
             | Self::DeleteClient(_, reply) => reply.send(Err(error)),
             Self::ReplaceKeyRing(_, reply) => reply.send(Err(error)),
-            Self::Cut(_, reply) | Self::Import(_, _, reply) => reply.send(Err(error)),
+            Self::Cut(_, reply) | Self::Import(_, reply) => reply.send(Err(error)),
             Self::Forget(_, _, reply) => reply.send(Err(error)),
         }
     }

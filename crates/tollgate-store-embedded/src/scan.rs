@@ -11,11 +11,11 @@ use crate::{
     codec,
     engine::{Engine, store_error},
     index::Index,
-    keys::{self, MarkKind},
+    keys::{self, Generation, MarkKind},
     token_row::TokenRow,
 };
 
-/// How many rows are read before locks and snapshots are let go.
+/// How many rows are read at once.
 pub(crate) const PIECE: usize = 1024;
 
 /// Up to [`PIECE`] rows after `after`, to `see`. Answers the key of the last, if there may be more.
@@ -51,22 +51,29 @@ impl Engine {
             None => Bound::Included(generation.0.to_be_bytes().to_vec()),
         };
         loop {
-            let index = self.index.read();
-            let mut enough = Enough::No;
+            let mut rows = Vec::with_capacity(PIECE);
+            // Without the index, for which commits wait, and all other readers behind them.
             let next = piece(&self.tokens, &from, |row_key, row| {
-                let Some((own, key)) = keys::parse_token(row_key) else {
+                rows.push((row_key.to_vec(), row.to_vec()));
+                Ok(())
+            })?;
+            let index = self.index.read();
+            for (row_key, row) in rows {
+                let Some((own, key)) = keys::parse_token(&row_key) else {
                     return Err(codec::Damaged.into());
                 };
                 // A restore may have come in between.
-                let wanted = enough == Enough::No && own == index.generation && own == generation;
-                if wanted && let Some(record) = live(&index, filter, row_key, row, now)? {
-                    enough = see(key, record);
+                let wanted = own == index.generation && own == generation;
+                if wanted
+                    && let Some(record) = live(&index, filter, &row_key, &row, now)?
+                    && see(key, record) == Enough::Yes
+                {
+                    return Ok(());
                 }
-                Ok(())
-            })?;
+            }
             match next {
-                Some(next) if enough == Enough::No => from = Bound::Excluded(next),
-                _ => return Ok(()),
+                Some(next) => from = Bound::Excluded(next),
+                None => return Ok(()),
             }
         }
     }
@@ -106,44 +113,34 @@ impl Engine {
     }
 
     /// What a backup carries, all at one moment.
-    pub(crate) fn export(&self, now: UnixSeconds) -> Result<Snapshot, StoreError> {
+    pub(crate) fn export(&self) -> Result<Snapshot, StoreError> {
         let (index, view) = {
             let index = self.index.read();
             (index.clone(), self.database.snapshot())
         };
-        let mut clients: Vec<_> = index
-            .clients
-            .values()
-            .map(|client| (**client).clone())
-            .collect();
-        clients.sort_unstable_by(|one, other| one.id.cmp(&other.id));
-        let cuts = index.cuts.values().filter(|cut| cut.expires_at > now);
+        let clients = index.clients_after(None);
         Ok(Snapshot {
-            clients,
-            spent: self.marks_of(&view, MarkKind::Spent, &index, now)?,
-            assertions: self.marks_of(&view, MarkKind::Assertion, &index, now)?,
-            cuts: cuts.cloned().collect(),
+            clients: clients.map(|client| (**client).clone()).collect(),
+            assertions: self.assertions(&view, index.generation)?,
             key_ring: index.key_ring,
         })
     }
 
-    fn marks_of(
+    fn assertions(
         &self,
         view: &View,
-        kind: MarkKind,
-        index: &Index,
-        now: UnixSeconds,
+        current: Generation,
     ) -> Result<Vec<(TokenKey, UnixSeconds)>, StoreError> {
-        let first = keys::mark(kind, index.generation, TokenKey([0; 16]));
-        let last = keys::mark(kind, index.generation, TokenKey([0xff; 16]));
+        let kind = MarkKind::Assertion;
+        let generation = kind.generation(current);
+        let first = keys::mark(kind, generation, TokenKey([0; 16]));
+        let last = keys::mark(kind, generation, TokenKey([0xff; 16]));
         let mut marks = Vec::new();
         for row in view.range(&self.marks, first..=last) {
             let (row_key, row) = row.into_inner().map_err(store_error)?;
             let (_, _, key) = keys::parse_mark(&row_key).ok_or(codec::Damaged)?;
             let end = UnixSeconds(codec::read_number_row(&row_key, &row)?);
-            if end > now {
-                marks.push((key, end));
-            }
+            marks.push((key, end));
         }
         Ok(marks)
     }

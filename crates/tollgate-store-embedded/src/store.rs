@@ -9,7 +9,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tollgate_protocol::{ClientId, UnixMillis, UnixSeconds};
+use tollgate_protocol::{ClientId, Now, UnixMillis, UnixSeconds};
 use tollgate_store::{
     AssertionUse, Batch, ClientChange, ClientRecord, Cut, Health, InsertOutcome, KeyRing,
     KeyRingChange, NewToken, Page, Probe, Redeemed, Redemption, Revocation, Revoked, Snapshot,
@@ -326,14 +326,8 @@ impl Store for EmbeddedStore {
         limit: usize,
     ) -> Result<Vec<Arc<ClientRecord>>, StoreError> {
         let index = self.shared.engine.index.read();
-        let later = index
-            .clients
-            .values()
-            .filter(|client| Some(&client.id) > after.as_ref());
-        let mut clients: Vec<_> = later.cloned().collect();
-        clients.sort_unstable_by(|one, other| one.id.cmp(&other.id));
-        clients.truncate(limit);
-        Ok(clients)
+        let later = index.clients_after(after.as_ref());
+        Ok(later.take(limit).cloned().collect())
     }
 
     async fn create_client(&self, client: ClientRecord) -> Result<ClientChange, StoreError> {
@@ -380,7 +374,7 @@ impl Store for EmbeddedStore {
         self.shared.engine.active.lock().at(now)
     }
 
-    async fn sweep(&self, limit: usize, now: UnixSeconds) -> Result<SweepOutcome, StoreError> {
+    async fn sweep(&self, limit: usize, now: Now) -> Result<SweepOutcome, StoreError> {
         self.walk(move |shared| {
             let mut sweep = Sweep {
                 engine: &shared.engine,
@@ -397,12 +391,12 @@ impl Store for EmbeddedStore {
         self.shared.engine.health()
     }
 
-    async fn export(&self, now: UnixSeconds) -> Result<Snapshot, StoreError> {
-        self.walk(move |shared| shared.engine.export(now)).await
+    async fn export(&self) -> Result<Snapshot, StoreError> {
+        self.walk(|shared| shared.engine.export()).await
     }
 
-    async fn import(&self, snapshot: Snapshot, cut: Cut) -> Result<(), StoreError> {
-        let import = |reply| Administration::Import(Box::new(snapshot), cut, reply);
+    async fn import(&self, snapshot: Snapshot) -> Result<(), StoreError> {
+        let import = |reply| Administration::Import(Box::new(snapshot), reply);
         self.shared.queue.administer(import).await
     }
 }

@@ -3,7 +3,7 @@
 
 use std::ops::Bound;
 
-use tollgate_protocol::UnixSeconds;
+use tollgate_protocol::{Now, UnixSeconds};
 use tollgate_store::{StoreError, SweepOutcome};
 
 use crate::{
@@ -37,7 +37,7 @@ pub(crate) struct Sweep<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) queue: &'a Queue,
     pub(crate) position: &'a mut Position,
-    pub(crate) now: UnixSeconds,
+    pub(crate) now: Now,
 }
 
 /// A row that is dead: of an older generation, expired, or lost.
@@ -120,7 +120,7 @@ impl Sweep<'_> {
             DeadRow::Token(own, key)
         } else {
             match TokenRow::read(row_key, row)? {
-                row if row.expires_at <= self.now => DeadRow::Token(own, key),
+                row if row.expires_at <= self.now.steady.to_seconds() => DeadRow::Token(own, key),
                 row if self.is_lost(row)? => DeadRow::LostToken(own, key),
                 _ => return Ok(None),
             }
@@ -151,8 +151,11 @@ impl Sweep<'_> {
         row: &[u8],
     ) -> Result<Option<Found>, codec::Damaged> {
         let (kind, own, key) = keys::parse_mark(row_key).ok_or(codec::Damaged)?;
-        let leftover = own < generation;
-        let is_dead = leftover || codec::read_number_row(row_key, row)? <= self.now.0;
+        let leftover = own != kind.generation(generation);
+        let is_dead = leftover || {
+            let end = UnixSeconds(codec::read_number_row(row_key, row)?);
+            kind.is_over(end, self.now)
+        };
         let row = DeadRow::Mark(kind, own, key);
         Ok(is_dead.then(|| Found {
             row_key: row_key.to_vec(),
@@ -171,7 +174,7 @@ impl Sweep<'_> {
 
     fn forget(&self, limit: usize) -> Result<usize, StoreError> {
         let (reply, answer) = reply::channel();
-        let forget = Administration::Forget(self.now, limit, reply);
+        let forget = Administration::Forget(self.now.steady.to_seconds(), limit, reply);
         self.queue.send(Request::Administer(Box::new(forget)))?;
         answer.wait().map_err(|_| self.queue.gone())?
     }

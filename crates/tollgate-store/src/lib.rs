@@ -17,9 +17,9 @@ pub mod record;
 
 pub use memory::MemoryStore;
 pub use port::{
-    AssertionUse, Batch, ClientChange, Cut, CutScope, Health, InsertOutcome, KeyRingChange, Page,
-    Probe, Redeemed, Redemption, Revocation, Revoked, Snapshot, Standing, Store, StoreError,
-    SweepOutcome, TokenFilter, Watcher,
+    AssertionUse, Batch, ClientChange, Cut, CutScope, Health, InsertOutcome, KeyRingChange,
+    MARKS_OUTLAST, Page, Probe, Redeemed, Redemption, Revocation, Revoked, Snapshot, Standing,
+    Store, StoreError, SweepOutcome, TokenFilter, Watcher,
 };
 pub use record::{
     ClientEpoch, ClientRecord, ClientState, KeyRing, NewToken, SecretHash, SignedToken, StoredKey,

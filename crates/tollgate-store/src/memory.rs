@@ -4,13 +4,13 @@
 use std::{collections::BTreeMap, fmt, ops::Bound, sync::Arc};
 
 use parking_lot::Mutex;
-use tollgate_protocol::{ClientId, Subject, UnixMillis, UnixSeconds};
+use tollgate_protocol::{ClientId, Now, Subject, UnixMillis, UnixSeconds};
 
 use crate::{
     AssertionUse, Batch, ClientChange, ClientEpoch, ClientRecord, ClientState, Cut, Health,
-    InsertOutcome, KeyRing, KeyRingChange, NewToken, Page, Probe, Redeemed, Redemption, Revocation,
-    Revoked, SignedToken, Snapshot, Standing, Store, StoreError, SweepOutcome, TokenFilter,
-    TokenKey, TokenRecord, TokenUse, Watcher,
+    InsertOutcome, KeyRing, KeyRingChange, MARKS_OUTLAST, NewToken, Page, Probe, Redeemed,
+    Redemption, Revocation, Revoked, SignedToken, Snapshot, Standing, Store, StoreError,
+    SweepOutcome, TokenFilter, TokenKey, TokenRecord, TokenUse, Watcher,
 };
 
 /// A [`Store`] in memory.
@@ -220,7 +220,8 @@ impl State {
             })
     }
 
-    fn sweep(&mut self, limit: usize, now: UnixSeconds) -> SweepOutcome {
+    fn sweep(&mut self, limit: usize, now: Now) -> SweepOutcome {
+        let (now, wall) = (now.steady.to_seconds(), now.wall.to_seconds());
         let mut left = limit;
         let (clients, cuts) = (&self.clients, &self.cuts);
         let is_lost = |kept: &Kept| match kept {
@@ -238,29 +239,24 @@ impl State {
             left = left.saturating_sub(usize::from(removed));
             !removed
         });
-        let mut expired = |expires_at: UnixSeconds| {
+        let mut expired = |expires_at: UnixSeconds, now: UnixSeconds| {
             let removed = expires_at <= now && left > 0;
             left = left.saturating_sub(usize::from(removed));
             removed
         };
-        self.spent.retain(|_, expires_at| !expired(*expires_at));
+        self.spent
+            .retain(|_, expires_at| !expired(expires_at.plus(MARKS_OUTLAST), now));
         self.assertions
-            .retain(|_, expires_at| !expired(*expires_at));
-        self.cuts.retain(|cut| !expired(cut.expires_at));
+            .retain(|_, expires_at| !expired(expires_at.plus(MARKS_OUTLAST), wall));
+        self.cuts.retain(|cut| !expired(cut.expires_at, now));
         SweepOutcome {
             removed: limit.saturating_sub(left),
             finished: left > 0,
         }
     }
 
-    fn export(&self, now: UnixSeconds) -> Snapshot {
-        let unexpired = |marks: &BTreeMap<TokenKey, UnixSeconds>| {
-            marks
-                .iter()
-                .map(|(key, expires_at)| (*key, *expires_at))
-                .filter(|(_, expires_at)| *expires_at > now)
-                .collect()
-        };
+    fn export(&self) -> Snapshot {
+        let assertions = self.assertions.iter();
         Snapshot {
             clients: self
                 .clients
@@ -268,32 +264,28 @@ impl State {
                 .map(|client| (**client).clone())
                 .collect(),
             key_ring: self.key_ring.clone(),
-            spent: unexpired(&self.spent),
-            assertions: unexpired(&self.assertions),
-            cuts: self
-                .cuts
-                .iter()
-                .filter(|cut| cut.expires_at > now)
-                .cloned()
+            assertions: assertions
+                .map(|(key, expires_at)| (*key, *expires_at))
                 .collect(),
         }
     }
 
-    fn import(&mut self, snapshot: Snapshot, cut: Cut) {
+    fn import(&mut self, snapshot: Snapshot) {
         let clients = snapshot.clients.into_iter();
         *self = Self {
             watcher: std::mem::take(&mut self.watcher),
             tokens: BTreeMap::new(),
-            spent: snapshot.spent.into_iter().collect(),
-            assertions: snapshot.assertions.into_iter().collect(),
+            spent: BTreeMap::new(),
+            assertions: std::mem::take(&mut self.assertions),
             clients: clients
                 .map(|client| (client.id.clone(), Arc::new(client)))
                 .collect(),
             key_ring: snapshot.key_ring,
             cuts: Vec::new(),
         };
-        for cut in snapshot.cuts.into_iter().chain([cut]) {
-            self.cut(cut);
+        for (key, expires_at) in snapshot.assertions {
+            let own = self.assertions.entry(key).or_insert(expires_at);
+            *own = expires_at.max(*own);
         }
     }
 }
@@ -472,7 +464,7 @@ impl Store for MemoryStore {
         self.0.lock().active(now)
     }
 
-    async fn sweep(&self, limit: usize, now: UnixSeconds) -> Result<SweepOutcome, StoreError> {
+    async fn sweep(&self, limit: usize, now: Now) -> Result<SweepOutcome, StoreError> {
         Ok(self.0.lock().sweep(limit, now))
     }
 
@@ -480,12 +472,12 @@ impl Store for MemoryStore {
         Health::Ok
     }
 
-    async fn export(&self, now: UnixSeconds) -> Result<Snapshot, StoreError> {
-        Ok(self.0.lock().export(now))
+    async fn export(&self) -> Result<Snapshot, StoreError> {
+        Ok(self.0.lock().export())
     }
 
-    async fn import(&self, snapshot: Snapshot, cut: Cut) -> Result<(), StoreError> {
-        self.0.lock().import(snapshot, cut);
+    async fn import(&self, snapshot: Snapshot) -> Result<(), StoreError> {
+        self.0.lock().import(snapshot);
         Ok(())
     }
 }

@@ -1,9 +1,9 @@
 //! The operations of a store: each atomic, each on data, batch in and batch out.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use tollgate_protocol::{ClientId, Resources, Subject, UnixMillis, UnixSeconds};
+use tollgate_protocol::{ClientId, Now, Resources, Subject, UnixMillis, UnixSeconds};
 
 use crate::record::{ClientRecord, KeyRing, NewToken, SignedToken, TokenKey, TokenRecord};
 
@@ -48,6 +48,14 @@ impl Batch {
         Ok(())
     }
 }
+
+/// How long marks of revoked signed tokens and of used assertions stay after they have expired.
+///
+/// # Security
+///
+/// A call may have come in before, and ask with its earlier time after a sweep: what the mark is of
+/// would count again, once.
+pub const MARKS_OUTLAST: Duration = Duration::from_secs(60);
 
 /// A token whose standing is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,7 +151,7 @@ pub enum Revoked {
 pub enum CutScope {
     /// Every token of this subject.
     Subject(Subject),
-    /// Every token; raised by a restore.
+    /// Every token.
     All,
 }
 
@@ -309,6 +317,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Notes the use of a client assertion, remembered until `expires_at`. An assertion and a token
     /// of the same key have nothing to do with each other.
+    ///
+    /// Unlike all others, these dates are of the wall clock, by which the caller decides whether an
+    /// assertion counts: what still counts is remembered then, however the clock was set in between.
     fn use_assertion(
         &self,
         assertion: TokenKey,
@@ -384,27 +395,32 @@ pub trait Store: Send + Sync + 'static {
 
     /// Removes up to `limit` records that have expired at `now` (tokens, marks of consumed and
     /// revoked ones, used assertions, cuts) and tokens that are lost (their client is gone or in
-    /// another life, or a cut covers them), going on where the last call stopped.
+    /// another life, or a cut covers them), going on where the last call stopped. Used assertions
+    /// expire by the wall clock, everything else by the steady one; those and marks of revoked
+    /// signed tokens are removed [`MARKS_OUTLAST`] later.
     fn sweep(
         &self,
         limit: usize,
-        now: UnixSeconds,
+        now: Now,
     ) -> impl Future<Output = Result<SweepOutcome, StoreError>> + Send;
 
     /// Whether it works, asked of the store itself.
     fn health(&self) -> impl Future<Output = Health> + Send;
 
-    /// Everything that a backup carries: clients, keys, revocations and cuts. Tokens are left out:
-    /// a restore cannot know which of them died since, and so revives none.
-    fn export(&self, now: UnixSeconds)
-    -> impl Future<Output = Result<Snapshot, StoreError>> + Send;
+    /// Everything that a backup carries, all at one moment. Tokens are left out, and with them what
+    /// is known of dead ones: a restore cannot know which died since, and so revives none.
+    fn export(&self) -> impl Future<Output = Result<Snapshot, StoreError>> + Send;
 
-    /// Replaces everything by `snapshot`, and covers every token issued so far by `cut`.
-    fn import(
-        &self,
-        snapshot: Snapshot,
-        cut: Cut,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Replaces clients and key ring by those of `snapshot` and forgets tokens, revocations and
+    /// cuts. An assertion that was used here or there stays used.
+    ///
+    /// # Security
+    ///
+    /// As with [`Store::create_client`], the epoch of each client must be a number that no token
+    /// has: those that were ever issued are dead then, whenever that was and wherever they are. The
+    /// revision must be one that nobody has read, or a change of a client from before puts back what
+    /// it read.
+    fn import(&self, snapshot: Snapshot) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// What a backup carries.
@@ -414,10 +430,6 @@ pub struct Snapshot {
     pub clients: Vec<ClientRecord>,
     /// Every signing key, sealed.
     pub key_ring: KeyRing,
-    /// Revoked signed tokens, each until it would have expired.
-    pub spent: Vec<(TokenKey, UnixSeconds)>,
     /// Used assertions, each until it expires.
     pub assertions: Vec<(TokenKey, UnixSeconds)>,
-    /// Cuts still in force.
-    pub cuts: Vec<Cut>,
 }

@@ -26,7 +26,7 @@ pub(super) async fn backup<S: Store>(
 ) -> Result<Response, Failure> {
     // It changes nothing, but who took one must be known.
     state.api.audit.check()?;
-    let file = state.issuer().backup(&state.context()).await;
+    let file = state.issuer().backup().await;
     let file = state.audited(&origin, Note::new("store.backed_up"), file)?;
     Ok(respond::no_store(StatusCode::OK, OCTET_STREAM, Bytes::from(file)).map(Body::new))
 }

@@ -33,7 +33,7 @@ pub use state::{AdminParts, AdminState};
 /// The longest JSON body, in bytes.
 const BODY_BYTES_MAX: usize = 256 * 1024;
 /// The longest backup that is restored, in bytes.
-pub const RESTORE_BYTES_MAX: usize = 1024 * 1024 * 1024;
+pub const RESTORE_BYTES_MAX: usize = tollgate_issuer::backup::FILE_BYTES_MAX;
 
 /// Every route of the management API.
 pub fn router<S: Store>(state: AdminState<S>) -> Router {

@@ -7,7 +7,7 @@ use std::sync::{
 };
 
 use tokio::sync::watch;
-use tollgate_protocol::{ClientId, UnixMillis, UnixSeconds};
+use tollgate_protocol::{ClientId, Now, UnixMillis, UnixSeconds};
 use tollgate_store::{
     AssertionUse, ClientChange, ClientRecord, Cut, Health, InsertOutcome, KeyRing, KeyRingChange,
     MemoryStore, NewToken, Page, Probe, Redeemed, Redemption, Revocation, Revoked, Snapshot,
@@ -100,10 +100,10 @@ impl Store for GatedStore {
         tokens(filter: TokenFilter, after: Option<TokenKey>, limit: usize, now: UnixSeconds)
             -> Result<Page, StoreError>;
         count(filter: TokenFilter, now: UnixSeconds) -> Result<u64, StoreError>;
-        sweep(limit: usize, now: UnixSeconds) -> Result<SweepOutcome, StoreError>;
+        sweep(limit: usize, now: Now) -> Result<SweepOutcome, StoreError>;
         health() -> Health;
-        export(now: UnixSeconds) -> Result<Snapshot, StoreError>;
-        import(snapshot: Snapshot, cut: Cut) -> Result<(), StoreError>;
+        export() -> Result<Snapshot, StoreError>;
+        import(snapshot: Snapshot) -> Result<(), StoreError>;
     }
 
     fn active(&self, now: UnixSeconds) -> u64 {

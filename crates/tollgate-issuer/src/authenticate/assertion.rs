@@ -60,17 +60,14 @@ impl<S: Store> Issuer<S> {
         let Ok(claims) = serde_json::from_slice::<Claims>(payload.as_bytes()) else {
             return Err(refused);
         };
-        // The client's clock is a wall clock, so its dates are judged by ours; its use is
-        // remembered by the clock that never runs back.
+        // The client's clock is a wall clock, so its dates are judged by ours, and its use is
+        // remembered by the same: by another clock it could be forgotten while it still counts.
         let wall = context.now.wall.to_seconds();
         let Some(expires_at) = self.expiry(&claims, &claimed, wall) else {
             return Err(refused);
         };
-
-        let now = context.now.steady.to_seconds();
-        let expires_at = now.plus(expires_at.since(wall));
         let used = self.hasher.assertion(claimed.as_str(), &claims.jti);
-        match self.store.use_assertion(used, expires_at, now).await {
+        match self.store.use_assertion(used, expires_at, wall).await {
             Ok(AssertionUse::Fresh) => Ok(client),
             Ok(AssertionUse::Replayed) => Err(refused),
             Err(error) => Err(AuthenticationError::Broken(error.into())),

@@ -348,6 +348,28 @@ fn validate(record: &ClientRecord) -> Result<(), AdminError> {
     Ok(())
 }
 
+/// Lets a client that comes out of a backup begin a life of its own, so that no token that was
+/// issued to it before counts.
+///
+/// # Security
+///
+/// A change that was read before and is written afterwards would put the old life back: it names a
+/// revision that is no longer there. A clock that stood ahead when secrets were rotated must not let
+/// the old ones overlap for longer than any may.
+pub(crate) fn begin_anew(
+    record: &mut ClientRecord,
+    context: &Context<'_>,
+) -> Result<(), EntropyUnavailable> {
+    record.epoch = fresh_epoch(context.entropy)?;
+    // 48 bits: as safe as it must be, and a number in JSON that everybody reads alike.
+    record.revision = u64::from_be_bytes(random(context.entropy)?) >> 16;
+    let latest = context.now.steady.to_seconds().plus(OVERLAP_MAX);
+    for secret in &mut record.secrets {
+        secret.expires_at = secret.expires_at.map(|end| end.min(latest));
+    }
+    Ok(())
+}
+
 /// An epoch that no earlier life of any client had, but with a chance of one in 2⁶⁴.
 fn fresh_epoch(entropy: &dyn Entropy) -> Result<ClientEpoch, EntropyUnavailable> {
     random(entropy).map(u64::from_be_bytes).map(ClientEpoch)

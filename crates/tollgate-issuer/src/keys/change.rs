@@ -112,7 +112,7 @@ impl Keys {
     /// Whether nothing is due and no key is on its way out, as it is almost always; all clients
     /// need not be asked for their life times then.
     fn is_settled(&self, ring: &KeyRing, now: UnixSeconds) -> bool {
-        let leaves = |key: &StoredKey| key.retired_at.is_some() || key.revoked_at.is_some();
+        let leaves = |key: &StoredKey| key.retired_at.is_some() && key.revoked_at.is_none();
         !ring.keys.iter().any(leaves)
             && lines(ring, [self.settings.keys.signing_alg]).is_ok_and(|lines| {
                 self.rhythm()
@@ -144,6 +144,8 @@ impl Keys {
         context: &Context<'_>,
     ) -> Result<Plan, AdminError> {
         let now = context.now.steady.to_seconds();
+        let latest = now.plus(self.settings.keys.publish_ahead);
+        ring::bring_forward(&mut draft.ring.keys, latest, draft.keep);
         ring::keep_longer(&mut draft.ring.keys, draft.keep);
         ring::drop_gone(&mut draft.ring.keys, now);
         let mut wanted = vec![self.settings.keys.signing_alg];
@@ -157,6 +159,8 @@ impl Keys {
             Wish::Revoke(kid) => {
                 draft.kid = Some(kid.clone());
                 self.withdraw(draft, kid, context).await?;
+                // What else is due can wait, a stolen key cannot.
+                return Ok(Plan::default());
             }
         }
         let lines = lines(&draft.ring, wanted)?;
@@ -212,6 +216,8 @@ impl Keys {
         match ring::revoke(&mut draft.ring.keys, kid, draft.keep, now) {
             // It is revoked already; the date stays the first one.
             None | Some(ring::Revoked::LineSigns) => Ok(()),
+            // Whoever revokes sees to it afterwards that there is another.
+            Some(ring::Revoked::LineIsEmpty) if !self.is_ready(algorithm) => Ok(()),
             Some(ring::Revoked::LineIsEmpty) => {
                 let birth = Birth {
                     algorithm,
@@ -221,6 +227,12 @@ impl Keys {
                 Ok(())
             }
         }
+    }
+
+    /// Whether a key of `algorithm` is there or takes no time to make.
+    fn is_ready(&self, algorithm: Algorithm) -> bool {
+        let spares = self.spares.lock();
+        !algorithm.is_rsa() || spares.iter().any(|spare| spare.algorithm() == algorithm)
     }
 
     /// Adds a new key to `draft`; its identifier.

@@ -48,7 +48,8 @@ impl<S: Store> Issuer<S> {
     }
 
     /// Withdraws a key in an emergency: at once it is out of the JWKS, verifies nothing and signs
-    /// nothing, and its successor signs.
+    /// nothing, and its successor signs. Where none is ready and one takes long to make, nothing is
+    /// signed with that algorithm until then.
     ///
     /// # Errors
     ///
@@ -64,7 +65,13 @@ impl<S: Store> Issuer<S> {
         kid: &str,
         context: &Context<'_>,
     ) -> Result<KeyView, AdminError> {
-        self.change_key(Wish::Revoke(kid.to_owned()), context).await
+        let revoked = self
+            .change_key(Wish::Revoke(kid.to_owned()), context)
+            .await?;
+        let algorithm = revoked.alg.parse();
+        let algorithm = algorithm.map_err(|_| IssuerError::Corrupt(revoked.alg.clone()))?;
+        self.ensure_algorithm(algorithm, context).await?;
+        Ok(revoked)
     }
 
     /// The signing keys, oldest first.

@@ -92,6 +92,11 @@ impl Keys {
         self.prepared.load().jwks(now)
     }
 
+    /// How many keys there are, without those that were revoked.
+    pub(crate) fn count(&self) -> usize {
+        ring::published(&self.prepared.load().ring.keys)
+    }
+
     /// The threads for RSA signatures, started when first needed.
     pub(crate) fn lane(&self) -> &SigningLane {
         self.lane.get_or_init(SigningLane::start)

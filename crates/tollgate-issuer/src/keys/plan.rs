@@ -45,7 +45,7 @@ impl Rhythm {
     /// time.
     pub(super) fn plan(&self, keys: &[StoredKey], lines: &[Algorithm], now: UnixSeconds) -> Plan {
         let mut plan = Plan::default();
-        for key in keys {
+        for key in keys.iter().filter(|key| key.revoked_at.is_none()) {
             plan.wake_at(key.gone_at, now);
         }
         for &algorithm in lines {

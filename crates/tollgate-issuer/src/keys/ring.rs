@@ -7,7 +7,7 @@ use tollgate_store::StoredKey;
 
 /// The most keys that are published at once: what cautious validators still read of a JWKS.
 pub(super) const KEYS_MAX: usize = 100;
-/// The most revoked keys that are remembered, for administrators to see.
+/// The most revoked keys that are remembered: for ever, so that no old backup brings one back.
 const REVOKED_MAX: usize = 100;
 
 /// Whether `key` is of the line of `algorithm` and neither retired nor revoked at `now`: it signs
@@ -31,7 +31,7 @@ pub(super) fn add(keys: &mut Vec<StoredKey>, key: StoredKey, keep: Duration, now
     relink(keys, &algorithm, keep, now);
 }
 
-/// Withdraws the key `kid`; true when its line has no key left that could sign at once.
+/// Withdraws the key `kid`, of which the public half alone is kept.
 pub(super) fn revoke(
     keys: &mut [StoredKey],
     kid: &str,
@@ -43,8 +43,8 @@ pub(super) fn revoke(
         .find(|key| key.kid == kid && key.revoked_at.is_none())?;
     let algorithm = key.algorithm.clone();
     key.revoked_at = Some(now);
-    // From here on the date only says how long the revoked key is remembered.
-    key.gone_at = Some(key.gone_at.unwrap_or_default().max(now.plus(keep)));
+    key.gone_at = Some(now);
+    key.sealed = Vec::new();
     // A successor that is published already need not wait for its day.
     let mut current: Vec<_> = keys
         .iter_mut()
@@ -92,8 +92,12 @@ fn relink(keys: &mut [StoredKey], algorithm: &str, keep: Duration, now: UnixSeco
 }
 
 /// Drops the keys that are gone, and of too many revoked ones the oldest.
+///
+/// # Security
+///
+/// A revoked key that is forgotten comes back with the backup that has it from before.
 pub(super) fn drop_gone(keys: &mut Vec<StoredKey>, now: UnixSeconds) {
-    keys.retain(|key| key.gone_at.is_none_or(|gone_at| gone_at > now));
+    keys.retain(|key| key.revoked_at.is_some() || key.gone_at.is_none_or(|date| date > now));
     let revoked = keys.len().saturating_sub(published(keys));
     let mut excess = revoked.saturating_sub(REVOKED_MAX);
     keys.retain(|key| {
@@ -101,6 +105,18 @@ pub(super) fn drop_gone(keys: &mut Vec<StoredKey>, now: UnixSeconds) {
         excess = excess.saturating_sub(usize::from(drops));
         !drops
     });
+}
+
+/// Lets no key wait until after `latest` to take over: a clock that stood ahead dated it, and the
+/// line would stand still until then.
+pub(super) fn bring_forward(keys: &mut [StoredKey], latest: UnixSeconds, keep: Duration) {
+    for key in keys.iter_mut().filter(|key| key.revoked_at.is_none()) {
+        key.signs_from = key.signs_from.min(latest);
+        if key.retired_at.is_some_and(|date| date > latest) {
+            key.retired_at = Some(latest);
+            key.gone_at = Some(latest.plus(keep));
+        }
+    }
 }
 
 /// Lets retired keys stay for at least `keep`, which grows when a client is given longer tokens.
@@ -241,8 +257,24 @@ mod tests {
         drop_gone(&mut keys, UnixSeconds(500));
         assert_eq!((keys.len(), published(&keys)), (REVOKED_MAX + 1, 1));
         assert_eq!(keys.first().map(|key| key.kid.as_str()), Some("k49"));
-        drop_gone(&mut keys, UnixSeconds(1500));
-        assert_eq!(keys.len(), 1);
+        drop_gone(&mut keys, UnixSeconds(u64::MAX));
+        assert_eq!(keys.len(), REVOKED_MAX + 1, "however long ago");
+    }
+
+    #[test]
+    fn dates_of_a_clock_that_stood_ahead_do_not_hold_up_the_line() {
+        let (mut keys, now) = (line(), UnixSeconds(50));
+        bring_forward(&mut keys, UnixSeconds(200), KEEP);
+        check(&keys, &["old 0 100", "signs 100 200", "next 200 -"]);
+        bring_forward(&mut keys, UnixSeconds(60), KEEP);
+        check(&keys, &["old 0 60", "signs 60 60", "next 60 -"]);
+        assert_eq!(keys[0].gone_at, Some(UnixSeconds(60).plus(KEEP)));
+        // One change later the line is as if it had been dated so from the start.
+        add(&mut keys, key("later", 70), KEEP, now);
+        check(
+            &keys,
+            &["old 0 60", "signs 60 60", "next 60 70", "later 70 -"],
+        );
     }
 
     #[test]

@@ -1,14 +1,17 @@
 //! Backup and restore: what comes back, and what must not.
 
+use std::time::Duration;
+
 use tollgate_issuer::{
-    AdminError, Issuer, authenticate::Credentials, check::Revoker, clients::NewClient,
-    keys::KeyState, one_time::RedeemError,
+    AdminError, Issuer, backup::end_every_token, check::Revoker, keys::KeyState,
+    one_time::RedeemError,
 };
-use tollgate_jose::{Algorithm, SigningKey, compact, encode_header};
-use tollgate_store::Store as _;
+use tollgate_protocol::TokenFormat;
+use tollgate_store::{ClientChange, ClientRecord, Revoked, Store as _};
 
 use crate::{
-    bench::{Bench, HOUR, id, kid, master},
+    assertions::{self, KeyHolder},
+    bench::{Bench, DAY, HOUR, START, id, kid, master},
     store::SharedStore,
 };
 
@@ -20,8 +23,8 @@ fn assert_refused<T: std::fmt::Debug>(outcome: Result<T, AdminError>, why: &str)
     }
 }
 
-async fn backup(bench: &Bench, issuer: &Issuer<SharedStore>) -> Vec<u8> {
-    issuer.backup(&bench.context()).await.unwrap()
+async fn backup(issuer: &Issuer<SharedStore>) -> Vec<u8> {
+    issuer.backup().await.unwrap()
 }
 
 #[tokio::test]
@@ -30,7 +33,7 @@ async fn clients_and_keys_come_back_and_tokens_do_not() {
     let issuer = bench.open().await;
     let secret = bench.client(&issuer, "c").await;
     let before = bench.access_token(&issuer, "c").await;
-    let file = backup(&bench, &issuer).await;
+    let file = backup(&issuer).await;
     bench.pass(60);
     bench.client(&issuer, "later").await;
     let between = bench.access_token(&issuer, "c").await;
@@ -53,8 +56,7 @@ async fn clients_and_keys_come_back_and_tokens_do_not() {
     assert!(bench.is_active(&issuer, &after).await);
     assert_eq!(kid(&after), kid(&before));
     // The same on a new, empty store, also a restart later.
-    let elsewhere = Bench::new();
-    elsewhere.set_now(bench.now().0);
+    let elsewhere = bench.elsewhere();
     let restored = elsewhere.open().await;
     restored.restore(&file, &elsewhere.context()).await.unwrap();
     for issuer in [&restored, &elsewhere.open().await] {
@@ -76,7 +78,7 @@ async fn what_was_consumed_or_revoked_before_the_backup_stays_so() {
         .await
         .unwrap();
     issuer.redeem_as_bearer(&consumed, &context).await.unwrap();
-    let file = backup(&bench, &issuer).await;
+    let file = backup(&issuer).await;
     issuer.restore(&file, &context).await.unwrap();
     assert!(!bench.is_active(&issuer, &revoked).await);
     let again = issuer.redeem_as_bearer(&consumed, &context).await;
@@ -95,23 +97,62 @@ async fn a_key_revoked_since_the_backup_stays_revoked() {
     let issuer = bench.open().await;
     bench.client(&issuer, "c").await;
     let stolen = kid(&bench.access_token(&issuer, "c").await);
-    let file = backup(&bench, &issuer).await;
+    let file = backup(&issuer).await;
     issuer.revoke_key(&stolen, &bench.context()).await.unwrap();
+    // However long ago that was.
+    bench.pass(26 * HOUR);
+    issuer.tick_keys(&bench.context()).await.unwrap();
     issuer.restore(&file, &bench.context()).await.unwrap();
+    assert_withdrawn(&bench, &issuer, &stolen).await;
+}
+
+/// The key is revoked, out of the JWKS, and another one signs.
+async fn assert_withdrawn(bench: &Bench, issuer: &Issuer<SharedStore>, stolen: &str) {
     let keys = issuer.keys(&bench.context());
-    let state = |kid: &str| keys.iter().find(|key| key.kid == kid).map(|key| key.state);
-    assert_eq!(state(&stolen), Some(KeyState::Revoked));
-    let token = bench.access_token(&issuer, "c").await;
+    let own = keys.iter().find(|key| key.kid == stolen);
+    assert_eq!(own.map(|key| key.state), Some(KeyState::Revoked));
+    let token = bench.access_token(issuer, "c").await;
     assert_ne!(kid(&token), stolen);
-    assert!(bench.is_active(&issuer, &token).await);
-    assert_eq!(bench.jwks(&issuer).kids(), [kid(&token)]);
+    assert!(bench.is_active(issuer, &token).await);
+    assert_eq!(bench.jwks(issuer).kids(), [kid(&token)]);
+}
+
+/// One backup is from before the key was made, the next one has it, then it is revoked.
+#[tokio::test]
+async fn a_revoked_key_is_remembered_through_a_backup_that_does_not_have_it() {
+    let bench = Bench::new();
+    let issuer = bench.open().await;
+    bench.client(&issuer, "c").await;
+    let first = kid(&bench.access_token(&issuer, "c").await);
+    let without = backup(&issuer).await;
+    let stolen = issuer.rotate_key(None, &bench.context()).await.unwrap().kid;
+    let with = backup(&issuer).await;
+    for revoked in [&stolen, &first] {
+        issuer.revoke_key(revoked, &bench.context()).await.unwrap();
+    }
+    let report = issuer.restore(&without, &bench.context()).await.unwrap();
+    assert_eq!(report.keys, 1, "a new one in place of the two");
+    bench.pass(26 * HOUR);
+    issuer.tick_keys(&bench.context()).await.unwrap();
+    issuer.restore(&with, &bench.context()).await.unwrap();
+    for revoked in [&stolen, &first] {
+        assert_withdrawn(&bench, &issuer, revoked).await;
+    }
+    // A backup from after that takes the knowledge elsewhere.
+    let file = backup(&issuer).await;
+    let elsewhere = bench.elsewhere();
+    let other = elsewhere.open().await;
+    for file in [&file, &with] {
+        other.restore(file, &elsewhere.context()).await.unwrap();
+        assert_withdrawn(&elsewhere, &other, &stolen).await;
+    }
 }
 
 #[tokio::test]
 async fn no_cache_remembers_what_was_before() {
     let bench = Bench::new();
     let issuer = bench.open().await;
-    let file = backup(&bench, &issuer).await;
+    let file = backup(&issuer).await;
     let secret = bench.client(&issuer, "c").await;
     let token = bench.access_token(&issuer, "c").await;
     assert!(bench.is_active(&issuer, &token).await);
@@ -121,42 +162,133 @@ async fn no_cache_remembers_what_was_before() {
     assert!(!bench.authenticates(&issuer, "c", &secret).await);
 }
 
-/// No cut covers assertions: one that was caught on its way could be used again otherwise.
+/// Requests go on while a restore runs: the time that it began with is not the time at which it is
+/// done.
+#[tokio::test]
+async fn what_is_revoked_while_a_restore_runs_stays_so() {
+    let bench = Bench::new();
+    let issuer = bench.open().await;
+    bench.client(&issuer, "c").await;
+    let file = backup(&issuer).await;
+    let early = bench.context();
+    bench.pass(1);
+    let (revoked, live) = (
+        bench.access_token(&issuer, "c").await,
+        bench.access_token(&issuer, "c").await,
+    );
+    issuer
+        .revoke(&[&revoked], &Revoker::Administrator, &bench.context())
+        .await
+        .unwrap();
+    issuer.restore(&file, &early).await.unwrap();
+    for issuer in [&issuer, &bench.open().await] {
+        for token in [&revoked, &live] {
+            assert!(!bench.is_active(issuer, token).await, "{token}");
+        }
+    }
+}
+
+/// Whoever read a client before the restore and writes it afterwards must not put its old life back.
+#[tokio::test]
+async fn a_change_that_began_before_does_not_bring_the_old_life_back() {
+    let bench = Bench::new();
+    let issuer = bench.open().await;
+    bench.client(&issuer, "c").await;
+    let token = bench.access_token(&issuer, "c").await;
+    let file = backup(&issuer).await;
+    let mut changed = ClientRecord::clone(&*issuer.client(&id("c")).await.unwrap());
+    changed.revision += 1;
+    issuer.restore(&file, &bench.context()).await.unwrap();
+    assert_eq!(
+        bench.store.update_client(changed).await.unwrap(),
+        ClientChange::Conflict
+    );
+    assert!(!bench.is_active(&issuer, &token).await);
+}
+
+/// The service lost the time: it does not know what has expired, nor of which expired tokens it
+/// forgot the revocation.
+#[tokio::test]
+async fn without_the_time_every_token_ends() {
+    for format in [TokenFormat::Jwt, TokenFormat::Opaque] {
+        let mut bench = Bench::new();
+        bench.settings.access_format = format;
+        let issuer = bench.open().await;
+        let secret = bench.client(&issuer, "c").await;
+        let begun = bench.now().0;
+        // The clock stands ahead by a year, and a sweep goes by it.
+        bench.pass(365 * DAY);
+        let [live, revoked] = [
+            bench.access_token(&issuer, "c").await,
+            bench.access_token(&issuer, "c").await,
+        ];
+        let context = bench.context();
+        let outcome = issuer
+            .revoke(&[&revoked], &Revoker::Administrator, &context)
+            .await;
+        assert_eq!(outcome.unwrap()[0].1, Revoked::Revoked);
+        let overlap = Some(Duration::from_secs(DAY));
+        let rotated = issuer
+            .rotate_secret(&id("c"), overlap, None, &context)
+            .await
+            .unwrap();
+        bench.pass(2 * HOUR);
+        let now = bench.context().now;
+        bench.store.sweep(1000, now).await.unwrap();
+        drop(issuer);
+
+        bench.set_now(begun + HOUR);
+        let context = bench.context();
+        end_every_token(&bench.store, &context).await.unwrap();
+        let issuer = bench.open().await;
+        for token in [&live, &revoked] {
+            assert!(!bench.is_active(&issuer, token).await, "{token}");
+        }
+        assert!(bench.authenticates(&issuer, "c", &rotated.secret).await);
+        assert!(bench.authenticates(&issuer, "c", &secret).await);
+        let token = bench.access_token(&issuer, "c").await;
+        assert!(bench.is_active(&issuer, &token).await);
+        bench.pass(HOUR);
+        assert!(!bench.is_active(&issuer, &token).await, "it lives as said");
+        bench.pass(90 * DAY);
+        assert!(!bench.authenticates(&issuer, "c", &secret).await);
+        assert!(bench.authenticates(&issuer, "c", &rotated.secret).await);
+    }
+}
+
+/// While the clock stood ahead keys were made that would sign in a year.
+#[tokio::test]
+async fn a_clock_that_stood_ahead_does_not_hold_up_rotation() {
+    let bench = Bench::new();
+    let issuer = bench.open().await;
+    bench.client(&issuer, "c").await;
+    bench.pass(365 * DAY);
+    issuer.tick_keys(&bench.context()).await.unwrap();
+    issuer.rotate_key(None, &bench.context()).await.unwrap();
+    bench.set_now(START + HOUR);
+    let issuer = bench.open().await;
+    bench.access_token(&issuer, "c").await;
+    let key = issuer.rotate_key(None, &bench.context()).await.unwrap();
+    assert_eq!(key.signs_from.0, START + HOUR + DAY);
+    bench.pass(DAY);
+    issuer.tick_keys(&bench.context()).await.unwrap();
+    assert_eq!(kid(&bench.access_token(&issuer, "c").await), key.kid);
+}
+
+/// Tokens end with their clients' lives, assertions do not: one that was caught on its way could be
+/// used again otherwise.
 #[tokio::test]
 async fn an_assertion_stays_used_whenever_it_was() {
     let bench = Bench::new();
     let issuer = bench.open().await;
-    let (_, key) = SigningKey::generate(Algorithm::EdDSA).unwrap();
-    let jwks = format!(
-        r#"{{"keys":[{}]}}"#,
-        serde_json::to_string(&key.public_jwk().unwrap()).unwrap()
-    );
-    let new = NewClient {
-        jwks: Some(jwks),
-        ..NewClient::new(id("keyed"))
-    };
-    issuer.create_client(new, &bench.context()).await.unwrap();
-    let assertion = |jti: &str| {
-        let claims = serde_json::json!({
-            "iss": "keyed", "sub": "keyed", "aud": bench.settings.issuer,
-            "jti": jti, "exp": bench.now().0 + 600,
-        });
-        let header = encode_header(Algorithm::EdDSA, key.kid(), "JWT");
-        let mut assertion = String::new();
-        compact(&header, claims.to_string().as_bytes(), &key, &mut assertion).unwrap();
-        assertion
-    };
+    let holder = KeyHolder::register(&bench, &issuer).await;
+    let assertion = |jti: &str| holder.assertion(jti, bench.now().0 + 600);
     let counts = async |issuer: &Issuer<SharedStore>, assertion: &str| {
-        let credentials = Credentials::Assertion {
-            client_id: None,
-            assertion,
-        };
-        let outcome = issuer.authenticate(credentials, &bench.context()).await;
-        outcome.is_ok()
+        assertions::counts(issuer, assertion, &bench.context()).await
     };
     let [before, after, unused] = ["before", "after", "unused"].map(assertion);
     assert!(counts(&issuer, &before).await);
-    let file = backup(&bench, &issuer).await;
+    let file = backup(&issuer).await;
     assert!(counts(&issuer, &after).await);
     issuer.restore(&file, &bench.context()).await.unwrap();
     for issuer in [&issuer, &bench.open().await] {
@@ -171,7 +303,7 @@ async fn an_assertion_stays_used_whenever_it_was() {
 async fn other_instances_take_the_restored_ring() {
     let bench = Bench::new();
     let (issuer, other) = (bench.open().await, bench.open().await);
-    let file = backup(&bench, &issuer).await;
+    let file = backup(&issuer).await;
     for _ in 0..3 {
         issuer.rotate_key(None, &bench.context()).await.unwrap();
     }
@@ -187,9 +319,9 @@ async fn other_instances_take_the_restored_ring() {
     other.rotate_key(None, &bench.context()).await.unwrap();
 }
 
-/// The clock stood ahead when a subject was cut off; later it was put right and a backup restored.
+/// The clock stood ahead when a subject was cut off; later a backup is restored where it is right.
 #[tokio::test]
-async fn cuts_of_a_clock_that_stood_ahead_do_not_kill_new_tokens() {
+async fn cuts_of_a_clock_that_stood_ahead_do_not_date_new_tokens() {
     let bench = Bench::new();
     let issuer = bench.open().await;
     bench.client(&issuer, "c").await;
@@ -199,14 +331,15 @@ async fn cuts_of_a_clock_that_stood_ahead_do_not_kill_new_tokens() {
         .revoke_subject_tokens("c".parse().unwrap(), &bench.context())
         .await
         .unwrap();
-    let file = backup(&bench, &issuer).await;
-    let elsewhere = Bench::new();
+    let file = backup(&issuer).await;
+    let elsewhere = bench.elsewhere();
     elsewhere.set_now(now + HOUR);
     let restored = elsewhere.open().await;
-    let report = restored.restore(&file, &elsewhere.context()).await.unwrap();
-    assert!(report.tokens_refused_before.0 > now + 10 * HOUR);
+    restored.restore(&file, &elsewhere.context()).await.unwrap();
     let token = elsewhere.access_token(&restored, "c").await;
     assert!(elsewhere.is_active(&restored, &token).await);
+    elsewhere.pass(HOUR);
+    assert!(!elsewhere.is_active(&restored, &token).await);
 }
 
 #[tokio::test]
@@ -214,7 +347,7 @@ async fn a_file_that_is_not_whole_is_refused_and_changes_nothing() {
     let bench = Bench::new();
     let issuer = bench.open().await;
     bench.client(&issuer, "c").await;
-    let file = backup(&bench, &issuer).await;
+    let file = backup(&issuer).await;
     bench.client(&issuer, "later").await;
     let restore = async |file: &[u8]| issuer.restore(file, &bench.context()).await;
 
@@ -249,7 +382,7 @@ async fn the_file_holds_no_secret() {
     let issuer = bench.open().await;
     let secret = bench.client(&issuer, "c").await;
     let token = bench.access_token(&issuer, "c").await;
-    let file = backup(&bench, &issuer).await;
+    let file = backup(&issuer).await;
     let holds = |text: &str| {
         file.windows(text.len())
             .any(|window| window == text.as_bytes())
@@ -262,12 +395,9 @@ async fn the_file_holds_no_secret() {
 async fn nothing_is_backed_up_or_restored_while_the_store_is_down() {
     let bench = Bench::new();
     let issuer = bench.open().await;
-    let file = backup(&bench, &issuer).await;
+    let file = backup(&issuer).await;
     bench.store.set_down(true);
-    assert!(matches!(
-        issuer.backup(&bench.context()).await,
-        Err(AdminError::Broken(_))
-    ));
+    assert!(matches!(issuer.backup().await, Err(AdminError::Broken(_))));
     let restored = issuer.restore(&file, &bench.context()).await;
     assert!(
         matches!(restored, Err(AdminError::Broken(_))),

@@ -74,6 +74,14 @@ impl Bench {
         }
     }
 
+    /// Another machine, at the same time: with a store and with random numbers of its own.
+    pub(crate) fn elsewhere(&self) -> Self {
+        let mut other = Self::new();
+        other.entropy = Scattered(AtomicU64::new(1 << 32));
+        other.set_now(self.now().0);
+        other
+    }
+
     pub(crate) fn context(&self) -> Context<'_> {
         let steady = self.now().0;
         let wall = steady - self.set_back_seconds.load(Ordering::Relaxed);

@@ -9,7 +9,7 @@ use tollgate_issuer::{
     master_key::SealError,
 };
 use tollgate_jose::{Algorithm, SigningKey};
-use tollgate_store::{KeyRingChange, Store};
+use tollgate_store::{KeyRingChange, Store, StoredKey};
 
 use crate::{
     bench::{Bench, DAY, HOUR, Jwks, START, id, kid, master},
@@ -128,6 +128,14 @@ async fn clients_are_asked_for_their_life_times_only_when_keys_come_or_go() {
         issuer.tick_keys(&bench.context()).await.unwrap();
         assert_eq!(bench.store.take_client_pages(), 1);
     }
+    // That a key was revoked once is no reason.
+    bench.pass(DAY + 3 * HOUR);
+    let stolen = kid(&bench.access_token(&issuer, "c").await);
+    issuer.revoke_key(&stolen, &bench.context()).await.unwrap();
+    issuer.tick_keys(&bench.context()).await.unwrap();
+    bench.store.take_client_pages();
+    issuer.tick_keys(&bench.context()).await.unwrap();
+    assert_eq!(bench.store.take_client_pages(), 0);
 }
 
 #[tokio::test]
@@ -227,7 +235,12 @@ async fn a_revoked_key_is_out_at_once() {
         .await
         .unwrap_err();
     assert!(matches!(unknown, AdminError::NotFound("key")), "{unknown}");
-    // It stays revoked after a restart.
+    // It stays revoked after a restart, also when nothing that it signed is alive any more.
+    bench.pass(26 * HOUR);
+    issuer.tick_keys(&bench.context()).await.unwrap();
+    let next = bench.access_token(&issuer, "c").await;
+    let state = states(&issuer.keys(&bench.context()))[0];
+    assert_eq!(state, KeyState::Revoked);
     let reopened = bench.open().await;
     assert!(!bench.is_active(&reopened, &token).await);
     assert!(bench.is_active(&reopened, &next).await);
@@ -243,6 +256,35 @@ async fn a_published_successor_need_not_wait_when_its_predecessor_is_revoked() {
     issuer.revoke_key(&first, &bench.context()).await.unwrap();
     assert_eq!(kid(&bench.access_token(&issuer, "c").await), successor.kid);
     assert_eq!(bench.jwks(&issuer).kids(), [successor.kid.as_str()]);
+}
+
+/// A key that takes long to make is not waited for, and neither is its failure.
+#[tokio::test]
+async fn a_key_is_withdrawn_before_another_takes_its_place() {
+    for (algorithm, expected) in [
+        (Algorithm::ES256, &[1][..]),
+        (Algorithm::EdDSA, &[1]),
+        (Algorithm::RS256, &[0, 1]),
+    ] {
+        let mut bench = Bench::new();
+        bench.settings.keys.signing_alg = algorithm;
+        let issuer = bench.open().await;
+        bench.client(&issuer, "c").await;
+        let stolen = kid(&bench.access_token(&issuer, "c").await);
+        bench.store.take_rings();
+        issuer.revoke_key(&stolen, &bench.context()).await.unwrap();
+        let signing: Vec<usize> = bench
+            .store
+            .take_rings()
+            .iter()
+            .map(|ring| {
+                let stands = |key: &&StoredKey| key.revoked_at.is_none();
+                ring.keys.iter().filter(stands).count()
+            })
+            .collect();
+        assert_eq!(signing, expected, "{algorithm}");
+        assert_ne!(kid(&bench.access_token(&issuer, "c").await), stolen);
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::sync::{
     mpsc::{Receiver, SyncSender, sync_channel},
 };
 
-use tollgate_protocol::{ClientId, UnixMillis, UnixSeconds};
+use tollgate_protocol::{ClientId, Now, UnixMillis, UnixSeconds};
 use tollgate_store::{
     AssertionUse, ClientChange, ClientRecord, Cut, Health, InsertOutcome, KeyRing, KeyRingChange,
     MemoryStore, NewToken, Page, Probe, Redeemed, Redemption, Revocation, Revoked, Snapshot,
@@ -24,6 +24,7 @@ struct Inner {
     client_pages: AtomicUsize,
     standings: AtomicUsize,
     gate: Mutex<Option<Gate>>,
+    rings: Mutex<Vec<KeyRing>>,
 }
 
 /// Where one answer of the store waits on its way to the issuer.
@@ -72,6 +73,11 @@ impl SharedStore {
     /// How many pages of clients were asked for since last told.
     pub(crate) fn take_client_pages(&self) -> usize {
         self.0.client_pages.swap(0, Ordering::Relaxed)
+    }
+
+    /// The key rings that were stored since last told, in order.
+    pub(crate) fn take_rings(&self) -> Vec<KeyRing> {
+        std::mem::take(&mut *self.0.rings.lock().unwrap())
     }
 
     /// How often tokens were looked up since last told.
@@ -203,7 +209,11 @@ impl Store for SharedStore {
         if self.takes_conflict() {
             return Ok(KeyRingChange::Conflict);
         }
-        self.up()?.replace_key_ring(ring).await
+        let change = self.up()?.replace_key_ring(ring.clone()).await?;
+        if change == KeyRingChange::Done {
+            self.0.rings.lock().unwrap().push(ring);
+        }
+        Ok(change)
     }
 
     async fn tokens(
@@ -224,7 +234,7 @@ impl Store for SharedStore {
         self.0.memory.active(now)
     }
 
-    async fn sweep(&self, limit: usize, now: UnixSeconds) -> Result<SweepOutcome, StoreError> {
+    async fn sweep(&self, limit: usize, now: Now) -> Result<SweepOutcome, StoreError> {
         self.up()?.sweep(limit, now).await
     }
 
@@ -232,11 +242,11 @@ impl Store for SharedStore {
         self.0.memory.health().await
     }
 
-    async fn export(&self, now: UnixSeconds) -> Result<Snapshot, StoreError> {
-        self.up()?.export(now).await
+    async fn export(&self) -> Result<Snapshot, StoreError> {
+        self.up()?.export().await
     }
 
-    async fn import(&self, snapshot: Snapshot, cut: Cut) -> Result<(), StoreError> {
-        self.up()?.import(snapshot, cut).await
+    async fn import(&self, snapshot: Snapshot) -> Result<(), StoreError> {
+        self.up()?.import(snapshot).await
     }
 }

@@ -198,7 +198,7 @@ async fn a_cut_is_kept_as_long_as_the_longest_token_could_live() {
         .unwrap();
     bench.pass(30 * DAY - 1);
     use tollgate_store::Store as _;
-    bench.store.sweep(1000, bench.now()).await.unwrap();
+    bench.store.sweep(1000, bench.context().now).await.unwrap();
     assert!(!bench.is_active(&issuer, &token).await);
 }
 

@@ -3,7 +3,7 @@
 use std::{future::Future, sync::Arc, time::Instant};
 
 use anyhow::Context as _;
-use tollgate_protocol::{ClientId, UnixMillis, UnixSeconds};
+use tollgate_protocol::{ClientId, Now, UnixMillis, UnixSeconds};
 use tollgate_store::{
     AssertionUse, ClientChange, ClientRecord, Cut, Health, InsertOutcome, KeyRing, KeyRingChange,
     MemoryStore, NewToken, Page, Probe, Redeemed, Redemption, Revocation, Revoked, Snapshot,
@@ -150,10 +150,10 @@ impl Store for Backend {
             now: UnixSeconds
         ) -> Result<Page, StoreError>;
         Admin: count(filter: TokenFilter, now: UnixSeconds) -> Result<u64, StoreError>;
-        Sweep: sweep(limit: usize, now: UnixSeconds) -> Result<SweepOutcome, StoreError>;
+        Sweep: sweep(limit: usize, now: Now) -> Result<SweepOutcome, StoreError>;
         Admin: health() -> Health;
-        Admin: export(now: UnixSeconds) -> Result<Snapshot, StoreError>;
-        Admin: import(snapshot: Snapshot, cut: Cut) -> Result<(), StoreError>;
+        Admin: export() -> Result<Snapshot, StoreError>;
+        Admin: import(snapshot: Snapshot) -> Result<(), StoreError>;
     }
 
     fn active(&self, now: UnixSeconds) -> u64 {

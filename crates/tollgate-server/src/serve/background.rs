@@ -93,8 +93,7 @@ pub(super) async fn cleanup<S: Store>(issuer: Arc<Issuer<S>>, clock: Clock, sett
         sleep(settings.interval).await;
         let (mut removed, mut steps) = (0_usize, 0_usize);
         loop {
-            let now = clock.now().steady.to_seconds();
-            match issuer.store().sweep(settings.batch_max, now).await {
+            match issuer.store().sweep(settings.batch_max, clock.now()).await {
                 Ok(step) => {
                     removed = removed.saturating_add(step.removed);
                     steps = steps.saturating_add(1);

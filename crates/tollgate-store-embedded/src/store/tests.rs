@@ -2,7 +2,10 @@
 
 use tollgate_store::{
     NewToken,
-    conformance::sample::{self, NOW},
+    conformance::{
+        housekeeping::both,
+        sample::{self, NOW},
+    },
 };
 
 use super::*;
@@ -85,16 +88,15 @@ fn a_sweep_clears_away_what_a_restore_left_behind() {
             .revoke(vec![sample::by_administrator(signed)], NOW)
             .await
             .expect("revoke");
-        let snapshot = store.export(NOW).await.expect("export");
-        let cut = Cut {
-            scope: tollgate_store::CutScope::All,
-            issued_up_to: NOW.to_millis(),
-            expires_at: sample::later(99),
-        };
-        store.import(snapshot, cut).await.expect("import");
+        let used = store
+            .use_assertion(sample::key(501), sample::later(9), NOW)
+            .await;
+        assert_eq!(used.expect("use"), AssertionUse::Fresh);
+        let snapshot = store.export().await.expect("export");
+        store.import(snapshot).await.expect("import");
         assert_eq!(rows(), (300, 2));
         let mut steps = 0;
-        while !store.sweep(50, NOW).await.expect("sweep").finished {
+        while !store.sweep(50, both(NOW)).await.expect("sweep").finished {
             steps += 1;
         }
         assert!(steps >= 6, "50 at a time");
@@ -185,10 +187,10 @@ fn a_sweep_goes_on_past_damaged_rows() {
             engine.marks.insert(row, b"junk").expect("write");
         }
         assert_eq!(rows(), (300, 100));
-        let end = sample::later(sample::TTL_SECONDS);
+        let end = sample::later(sample::TTL_SECONDS).plus(tollgate_store::MARKS_OUTLAST);
         let mut removed = 0;
         loop {
-            let outcome = store.sweep(64, end).await.expect("sweep");
+            let outcome = store.sweep(64, both(end)).await.expect("sweep");
             removed += outcome.removed;
             if outcome.finished {
                 break;

@@ -1,6 +1,6 @@
 //! Tokens are listed, counted and, when dead, removed.
 
-use tollgate_protocol::UnixSeconds;
+use tollgate_protocol::{Now, UnixMillis, UnixSeconds};
 
 use super::{
     Fixture,
@@ -11,7 +11,8 @@ use super::{
     tokens::{insert, register, stands},
 };
 use crate::{
-    AssertionUse, ClientEpoch, ClientRecord, Cut, CutScope, Probe, Store, TokenFilter, TokenKey,
+    AssertionUse, ClientEpoch, ClientRecord, Cut, CutScope, MARKS_OUTLAST, Probe, Store,
+    TokenFilter, TokenKey,
 };
 
 /// Every key of the pages that `filter` passes.
@@ -129,8 +130,21 @@ pub async fn counts_obey_their_filter(fixture: impl Fixture) {
     );
 }
 
-/// Sweeps with `limit` until finished; the number of records removed.
+/// Sweeps with `limit` until finished, both clocks at `now`; the number of records removed.
 pub(super) async fn sweep_all(store: &impl Store, limit: usize, now: UnixSeconds) -> usize {
+    sweep_all_at(store, limit, both(now)).await
+}
+
+/// Both clocks at `now`.
+#[must_use]
+pub const fn both(now: UnixSeconds) -> Now {
+    Now {
+        wall: now.to_millis(),
+        steady: now.to_millis(),
+    }
+}
+
+async fn sweep_all_at(store: &impl Store, limit: usize, now: Now) -> usize {
     let mut removed = 0;
     for _ in 0..10_000 {
         let outcome = store.sweep(limit, now).await.expect("sweep");
@@ -176,13 +190,12 @@ pub async fn sweeping_removes_what_expired(fixture: impl Fixture) {
     assert_eq!(sweep_all(store, 3, later(TTL_SECONDS - 1)).await, 0);
     store.cut(cut).await.expect("cut");
     let end = later(TTL_SECONDS);
-    assert_eq!(
-        sweep_all(store, 3, end).await,
-        19 + 3,
-        "tokens, and three marks"
-    );
+    assert_eq!(sweep_all(store, 3, end).await, 19 + 1, "tokens and the cut");
     assert_eq!(sweep_all(store, 1000, end).await, 0);
     assert_eq!(store.latest_cut().await.expect("latest"), None);
+    let marks_end = end.plus(MARKS_OUTLAST);
+    assert_eq!(sweep_all(store, 3, UnixSeconds(marks_end.0 - 1)).await, 0);
+    assert_eq!(sweep_all(store, 3, marks_end).await, 2, "the marks");
     assert_eq!(store.active(end), 0);
 }
 
@@ -272,4 +285,26 @@ pub async fn sweeping_spares_what_lives(fixture: impl Fixture) {
         .expect("redeem");
     assert_eq!(again, [crate::Redeemed::AlreadyConsumed]);
     assert!(!stands(store, signed, later(1)).await);
+}
+
+/// Used assertions go by the wall clock, and they alone: where it stands behind, they are kept for
+/// as long as they count by it.
+pub async fn assertions_expire_by_the_wall_clock(fixture: impl Fixture) {
+    let store = &**fixture.store();
+    register(store, "shop").await;
+    insert(store, vec![access_token(1, "shop")]).await;
+    let signed = by_administrator(Probe::Signed(signed_token(2, "shop")));
+    store.revoke(vec![signed], NOW).await.expect("revoke");
+    let end = later(TTL_SECONDS);
+    let uses = async |now| store.use_assertion(key(3), end, now).await.expect("use");
+    assert_eq!(uses(NOW).await, AssertionUse::Fresh);
+    let marks_end = end.plus(MARKS_OUTLAST);
+    let behind = Now {
+        wall: UnixMillis(marks_end.to_millis().0 - 1),
+        steady: later(TTL_SECONDS * 100).to_millis(),
+    };
+    assert_eq!(sweep_all_at(store, 10, behind).await, 2, "token and mark");
+    let used = uses(later(TTL_SECONDS - 1)).await;
+    assert_eq!(used, AssertionUse::Replayed, "by a call that took long");
+    assert_eq!(sweep_all(store, 10, marks_end).await, 1);
 }

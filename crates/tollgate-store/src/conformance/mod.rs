@@ -59,9 +59,9 @@ macro_rules! conformance_tests {
                 clients_are_listed_in_order, the_key_ring_changes_as_one;
             housekeeping: pages_hold_every_live_token, counts_obey_their_filter,
                 sweeping_removes_what_expired, sweeping_removes_what_is_lost,
-                sweeping_spares_what_lives;
-            snapshots: a_restore_revives_nothing, an_export_carries_what_is_in_force,
-                everything_survives_a_restart;
+                sweeping_spares_what_lives, assertions_expire_by_the_wall_clock;
+            snapshots: a_restore_revives_nothing, a_restore_forgets_no_used_assertion,
+                an_export_carries_no_token, everything_survives_a_restart;
             concurrency: many_redeem_one_token, many_insert_below_one_bound,
                 many_update_one_client, many_use_one_assertion, readers_never_see_half;
         }

@@ -7,6 +7,7 @@ use tollgate_protocol::{UnixMillis, UnixSeconds};
 
 use super::{
     Fixture,
+    housekeeping::sweep_all,
     sample::{
         NOW, TTL_SECONDS, access_token, by_administrator, by_client, key, later, one_time_token,
         redemption, signed_token, stored, subject,
@@ -198,8 +199,10 @@ pub async fn cuts_of_one_scope_merge(fixture: impl Fixture) {
         .expect("cut");
     store.cut(cut(UnixMillis(0), later(20))).await.expect("cut");
     assert!(!stands(store, stored(1), NOW).await);
-    let snapshot = store.export(NOW).await.expect("export");
-    assert_eq!(snapshot.cuts, [cut(NOW.to_millis(), later(20))]);
+    for (now, latest) in [(19, Some(NOW.to_millis())), (20, None)] {
+        sweep_all(store, 10, later(now)).await;
+        assert_eq!(store.latest_cut().await.expect("latest"), latest, "{now}");
+    }
 }
 
 /// An assertion is fresh once until it expires, and is no token.

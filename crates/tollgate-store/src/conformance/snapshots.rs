@@ -10,7 +10,10 @@ use super::{
     },
     tokens::{insert, register, stands},
 };
-use crate::{AssertionUse, ClientRecord, Cut, CutScope, Probe, Redeemed, Snapshot, Store};
+use crate::{
+    AssertionUse, ClientEpoch, ClientRecord, Cut, CutScope, Probe, Redeemed, SignedToken, Snapshot,
+    Store,
+};
 
 fn cut(scope: CutScope, millis_after: u64) -> Cut {
     Cut {
@@ -52,47 +55,45 @@ async fn fill(store: &impl Store) {
         .expect("cut");
 }
 
-/// A snapshot has clients, keys, marks and cuts, and no expired ones.
-pub async fn an_export_carries_what_is_in_force(fixture: impl Fixture) {
+/// A snapshot has clients, keys and used assertions, and nothing of tokens.
+pub async fn an_export_carries_no_token(fixture: impl Fixture) {
     let store = &**fixture.store();
-    assert_eq!(
-        store.export(NOW).await.expect("export"),
-        Snapshot::default()
-    );
+    assert_eq!(store.export().await.expect("export"), Snapshot::default());
     fill(store).await;
-    let mut expected = Snapshot {
+    let expected = Snapshot {
         clients: vec![client("bob"), client("shop")],
         key_ring: key_ring(1),
-        spent: vec![(key(4), later(TTL_SECONDS))],
         assertions: vec![(key(6), later(TTL_SECONDS))],
-        cuts: vec![cut(CutScope::Subject(subject("bob")), 0)],
     };
-    assert_eq!(store.export(NOW).await.expect("export"), expected);
-    expected.spent.clear();
-    expected.assertions.clear();
-    let end = later(TTL_SECONDS);
-    assert_eq!(store.export(end).await.expect("export"), expected);
+    assert_eq!(store.export().await.expect("export"), expected);
 }
 
-/// After a restore nothing issued before it counts, on the same store or on another.
+/// `snapshot` with its clients in epoch 2.
+fn in_another_life(mut snapshot: Snapshot) -> Snapshot {
+    for client in &mut snapshot.clients {
+        client.epoch = ClientEpoch(2);
+    }
+    snapshot
+}
+
+/// After a restore nothing issued before it counts, on the same store or on another, whatever it is
+/// dated; and what is issued afterwards does, whatever was revoked before.
 pub async fn a_restore_revives_nothing<F: Fixture>(fixture: F) {
     let store = &**fixture.store();
     fill(store).await;
-    let backup = store.export(NOW).await.expect("export");
+    let backup = in_another_life(store.export().await.expect("export"));
     let after = by_administrator(Probe::Signed(signed_token(5, "shop")));
     store.revoke(vec![after], NOW).await.expect("revoke");
+    store
+        .cut(cut(CutScope::All, 1_000_000))
+        .await
+        .expect("a cut from a clock that stands ahead");
     register(store, "newcomer").await;
     let other = F::open().await;
     for store in [store, &**other.store()] {
-        store
-            .import(backup.clone(), cut(CutScope::All, 9))
-            .await
-            .expect("import");
+        store.import(backup.clone()).await.expect("import");
         assert_eq!(store.active(NOW), 0);
-        assert_eq!(
-            store.latest_cut().await.expect("latest"),
-            Some(UnixMillis(NOW.to_millis().0 + 9))
-        );
+        assert_eq!(store.latest_cut().await.expect("latest"), None);
         assert_eq!(store.key_ring().await.expect("ring"), key_ring(1));
         assert_eq!(
             store.client(&client_id("newcomer")).await.expect("client"),
@@ -103,13 +104,16 @@ pub async fn a_restore_revives_nothing<F: Fixture>(fixture: F) {
         }
         for number in [4, 5] {
             assert!(!stands(store, Probe::Signed(signed_token(number, "shop")), NOW).await);
+            let later = SignedToken {
+                epoch: ClientEpoch(2),
+                ..signed_token(number, "shop")
+            };
+            assert!(stands(store, Probe::Signed(later), NOW).await);
         }
-        let used = store.use_assertion(key(6), later(TTL_SECONDS), NOW).await;
-        assert_eq!(used.expect("use"), AssertionUse::Replayed);
         let redeemed = store.redeem(vec![redemption(2, "shop")], NOW).await;
         assert_eq!(redeemed.expect("redeem"), [Redeemed::Dead]);
         let mut fresh = access_token(8, "shop");
-        fresh.record.issued_at = UnixMillis(NOW.to_millis().0 + 10);
+        fresh.record.epoch = ClientEpoch(2);
         insert(store, vec![fresh]).await;
         assert!(
             stands(store, stored(8), NOW).await,
@@ -117,6 +121,39 @@ pub async fn a_restore_revives_nothing<F: Fixture>(fixture: F) {
         );
         assert_eq!(store.active(NOW), 1);
     }
+}
+
+/// An assertion stays used, be it before the backup, since then, or between the backup and another
+/// restore; the later of two ends counts.
+pub async fn a_restore_forgets_no_used_assertion<F: Fixture>(fixture: F) {
+    let store = &**fixture.store();
+    let uses = async |store: &F::Store, number: u64, expires_at: u64, now: u64| {
+        let used = store.use_assertion(key(number), later(expires_at), later(now));
+        used.await.expect("use")
+    };
+    assert_eq!(uses(store, 1, 10, 0).await, AssertionUse::Fresh);
+    assert_eq!(uses(store, 2, 10, 0).await, AssertionUse::Fresh);
+    let mut backup = store.export().await.expect("export");
+    backup.assertions = vec![(key(1), later(20)), (key(2), later(5))];
+    for number in [3, 4] {
+        assert_eq!(uses(store, number, 10, 0).await, AssertionUse::Fresh);
+        store.import(backup.clone()).await.expect("import");
+    }
+    let fixture = fixture.restart().await;
+    let store = &**fixture.store();
+    for (number, end) in [(1, 20), (2, 10), (3, 10), (4, 10)] {
+        let last = uses(store, number, 30, end - 1).await;
+        assert_eq!(last, AssertionUse::Replayed, "assertion {number}");
+    }
+    let mut kept = store.export().await.expect("export").assertions;
+    kept.sort_unstable_by_key(|(_, end)| *end);
+    let ends: Vec<_> = kept.iter().map(|(_, end)| *end).collect();
+    assert_eq!(ends, [later(10), later(10), later(10), later(20)]);
+    let other = F::open().await;
+    let store = &**other.store();
+    store.import(backup).await.expect("import");
+    assert_eq!(uses(store, 1, 30, 19).await, AssertionUse::Replayed);
+    assert_eq!(uses(store, 3, 30, 0).await, AssertionUse::Fresh);
 }
 
 /// Whatever was answered holds after the store was closed and opened again.
@@ -132,10 +169,12 @@ pub async fn everything_survives_a_restart(fixture: impl Fixture) {
         .update_client(changed)
         .await
         .expect("update");
-    let before = fixture.store().export(NOW).await.expect("export");
+    let before = fixture.store().export().await.expect("export");
     let fixture = fixture.restart().await;
     let store = &**fixture.store();
-    assert_eq!(store.export(NOW).await.expect("export"), before);
+    assert_eq!(store.export().await.expect("export"), before);
+    let latest = store.latest_cut().await.expect("latest");
+    assert_eq!(latest, Some(NOW.to_millis()));
     assert_eq!(store.active(NOW), 2);
     assert_eq!(store.active(later(TTL_SECONDS)), 0);
     for (number, expected) in [(1, true), (2, false), (3, false), (7, false)] {
