@@ -1,6 +1,6 @@
 //! The parts of the service, put together: store, issuer, public API, management API, listeners.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
 use tokio::sync::watch;
@@ -10,7 +10,7 @@ use tollgate_api::{
     audit::{AuditEvent, AuditSink, NoAudit},
     route_templates,
 };
-use tollgate_issuer::{Context, Issuer, MasterKey, Settings};
+use tollgate_issuer::{Context, Issuer, MasterKey, Settings, backup::end_every_token};
 use tollgate_store::Store as _;
 use tollgate_web::{
     Drained, HealthRegistry, HttpMetrics, Server, TlsReloader, TrustedProxies, metrics::Registry,
@@ -19,6 +19,7 @@ use tollgate_web::{
 use super::{
     backend::Backend,
     background,
+    clock_file::ClockFile,
     data_dir::{DataDir, reachable},
     dev, health,
     observed::Observed,
@@ -39,7 +40,7 @@ pub(super) struct Assembly {
     config: Config,
     issuer: Arc<Issuer<Backend>>,
     clock: Clock,
-    clock_file: PathBuf,
+    clock_file: ClockFile,
     audit: Arc<dyn AuditSink>,
     /// The same, if it is a file.
     log: Option<Arc<AuditLog>>,
@@ -100,12 +101,13 @@ impl Assembly {
         )?;
         let addresses = Addresses::of(&public, &admin, &config)?;
 
-        let clock = Clock::system().not_before(data.noted_time()?);
+        let master = data.master_key(&config.keys.master, &store).await?;
+        let clock_file = data.clock_file();
+        let clock = set_clock(&store, &clock_file).await?;
         let context = Context {
             now: clock.now(),
             entropy: &SystemEntropy,
         };
-        let master = data.master_key(&config.keys.master, &store).await?;
         let told = settings::issuer(&config, addresses.issuer.clone());
         let (issuer, kids) = open_issuer(store, told, master, &context).await?;
         let (audit, checks) = audit_and_checks(log.as_ref(), &issuer, &clock);
@@ -139,7 +141,7 @@ impl Assembly {
             config,
             issuer,
             clock,
-            clock_file: data.clock_file(),
+            clock_file,
             audit,
             log,
             public: (public, api),
@@ -310,6 +312,37 @@ async fn open_issuer(
     let issuer = Issuer::open(store, told, master, context).await;
     let issuer = issuer.context("failed to open the token service")?;
     Ok((Arc::new(issuer), kids))
+}
+
+/// The clock, set to no earlier than it was ever seen on this directory.
+///
+/// # Security
+///
+/// Where nobody knows what time it was, which tokens have expired is not known either, nor which
+/// revocations were forgotten with them: none of them counts any more.
+async fn set_clock(store: &Backend, file: &ClockFile) -> anyhow::Result<Clock> {
+    let failed = "failed to set the clock by the store";
+    let clock = Clock::system();
+    let clock = match file.read()? {
+        Some(noted) => {
+            let cut = store.latest_cut().await.context(failed)?;
+            clock.not_before(noted.max(cut.unwrap_or_default()))
+        }
+        None => {
+            if !store.key_ring().await.context(failed)?.keys.is_empty() {
+                tracing::warn!("the time of before is not noted: every token issued so far ends");
+                let context = Context {
+                    now: clock.now(),
+                    entropy: &SystemEntropy,
+                };
+                let ended = end_every_token(store, &context).await;
+                ended.context("failed to end the tokens of before")?;
+            }
+            clock
+        }
+    };
+    background::note_time(&clock, file);
+    Ok(clock)
 }
 
 fn bind(

@@ -1,13 +1,8 @@
 //! What goes on beside the requests: keys age, expired records are removed, the clock is watched.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use tokio::time::sleep;
+use tokio::{task::spawn_blocking, time::sleep};
 use tollgate_api::{
     Clock, SystemEntropy,
     audit::{AuditEvent, AuditSink, key_events},
@@ -16,6 +11,7 @@ use tollgate_issuer::{Context, Issuer};
 use tollgate_jose::Algorithm;
 use tollgate_store::Store;
 
+use super::clock_file::ClockFile;
 use crate::config::Cleanup;
 
 /// How long to wait after the store did not answer.
@@ -114,24 +110,25 @@ pub(super) async fn cleanup<S: Store>(issuer: Arc<Issuer<S>>, clock: Clock, sett
     }
 }
 
-/// Notes the time for the next process, which must not begin earlier: what has expired would come
-/// back to life. The note replaces the one before in one piece.
-fn note_time(clock: &Clock, file: &Path) {
-    let next = file.with_extension("new");
-    let millis = clock.now().steady.0;
-    let noted = fs::write(&next, format!("{millis}\n")).and_then(|()| fs::rename(&next, file));
-    if let Err(error) = noted {
+/// Notes the time for the next process. It waits for the disk: not on a thread that requests wait for.
+pub(super) fn note_time(clock: &Clock, file: &ClockFile) {
+    if let Err(error) = file.write(clock.now().steady) {
         tracing::warn!(%error, "failed to note the time");
     }
 }
 
 /// Tells of a clock that was set back: tokens go on expiring, but new ones carry its time. Never
 /// ends.
-pub(super) async fn clock(clock: Clock, file: PathBuf) {
+pub(super) async fn clock(clock: Clock, file: ClockFile) {
     let mut is_back = false;
+    let file = Arc::new(file);
     loop {
-        note_time(&clock, &file);
         sleep(CLOCK_INTERVAL).await;
+        let (hand, note) = (clock.clone(), Arc::clone(&file));
+        let noted = spawn_blocking(move || note_time(&hand, &note));
+        if let Err(error) = noted.await {
+            tracing::warn!(%error, "failed to note the time");
+        }
         let set_back_by = clock.set_back_by();
         match set_back_by > CLOCK_SET_BACK {
             true if !is_back => {

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, DirBuilder},
-    io::{ErrorKind, Write as _},
+    io::Write as _,
     net::SocketAddr,
     os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
@@ -12,10 +12,11 @@ use anyhow::{Context as _, bail};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tollgate_api::SystemEntropy;
 use tollgate_issuer::MasterKey;
-use tollgate_protocol::{UnixMillis, entropy::random};
+use tollgate_protocol::entropy::random;
 use tollgate_store::Store;
 use zeroize::Zeroizing;
 
+use super::clock_file::ClockFile;
 use crate::{
     config::MasterKeySource,
     private_file::{AdminFile, DemoFile, PrivateFile},
@@ -101,30 +102,9 @@ impl DataDir {
         AdminFile { url, token }.write(&self.0.join(AdminFile::NAME))
     }
 
-    /// The latest time that an earlier process noted; zero when none did.
-    ///
-    /// # Errors
-    ///
-    /// When the note is there and cannot be read: a time that is too early could revive tokens.
-    pub(super) fn noted_time(&self) -> anyhow::Result<UnixMillis> {
-        let path = self.0.join(CLOCK);
-        let read = match fs::read_to_string(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(UnixMillis::default()),
-            read => read.with_context(|| format!("failed to read {}", path.display()))?,
-        };
-        let millis = read.trim().parse();
-        let malformed = || {
-            format!(
-                "{} does not hold a time; remove it if the clock is right",
-                path.display()
-            )
-        };
-        Ok(UnixMillis(millis.with_context(malformed)?))
-    }
-
     /// Where the latest time is noted.
-    pub(super) fn clock_file(&self) -> PathBuf {
-        self.0.join(CLOCK)
+    pub(super) fn clock_file(&self) -> ClockFile {
+        ClockFile::new(self.0.join(CLOCK))
     }
 
     /// Where the demo client's secret is kept.

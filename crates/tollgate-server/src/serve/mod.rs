@@ -3,6 +3,7 @@
 mod assembly;
 mod backend;
 mod background;
+mod clock_file;
 mod commit_sizes;
 mod data_dir;
 mod dev;

@@ -168,3 +168,54 @@ fn a_hangup_while_it_starts_does_not_end_it() {
     let _ = process.wait();
     assert!(printed.starts_with("issuer"), "{printed:?}");
 }
+
+/// The clock stood ahead for a while, was set right, and the operator has the service begin anew.
+#[test]
+fn without_the_noted_time_every_token_ends() {
+    // Ports change over a restart, and the tokens must be those of the same issuer.
+    let builder = Builder::new(BINARY).config("issuer = \"https://auth.example.com\"");
+    let mut server = builder.start();
+    let shop = server.create_client(&["--id", "shop", "--token-format", "opaque"]);
+    let clients = [shop, server.demo()];
+    let noted = server.data_dir().join("clock");
+    let seen: u64 = std::fs::read_to_string(&noted)
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
+    assert_eq!(server.terminate().code(), Some(0));
+    std::fs::write(&noted, format!("{}\n", seen + 86_400_000)).unwrap();
+
+    let mut server = server.restart();
+    let issue = |server: &TestServer| {
+        let tokens = clients.each_ref().map(|client| server.token(client, ""));
+        for (client, token) in clients.iter().zip(&tokens) {
+            assert_eq!(server.introspect(client, token)["active"], true);
+        }
+        tokens
+    };
+    let tokens = issue(&server);
+    let revoked = issue(&server);
+    for (client, token) in clients.iter().zip(&revoked) {
+        let form = [("token", token.as_str())];
+        let answer = server.http().form("/oauth/revoke", client.basic(), &form);
+        let _ = answer.expect_status(200);
+    }
+    assert_eq!(server.terminate().code(), Some(0));
+    std::fs::remove_file(&noted).unwrap();
+
+    let mut server = server.restart();
+    server.await_log("every token issued so far ends");
+    for tokens in [&tokens, &revoked] {
+        for (client, token) in clients.iter().zip(tokens) {
+            assert_eq!(server.introspect(client, token)["active"], false);
+        }
+    }
+    let tokens = issue(&server);
+    // The time is noted from the start: this restart ends nothing.
+    server.kill();
+    let server = server.restart();
+    for (client, token) in clients.iter().zip(&tokens) {
+        assert_eq!(server.introspect(client, token)["active"], true);
+    }
+}
