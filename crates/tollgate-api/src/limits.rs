@@ -235,19 +235,23 @@ impl Limits {
         self.borne(before, metered)
     }
 
-    /// What each rule did so far.
+    /// What each rule did so far. Buckets that are full again by `now` are forgotten.
     #[must_use]
-    pub fn statistics(&self) -> Vec<RuleStatistics> {
-        let statistics = |(position, rule): (usize, &Rule)| RuleStatistics {
-            name: rule.name.as_str().to_owned(),
-            routes: rule.routes.iter().map(|route| route.path()).collect(),
-            key: rule.key.as_str(),
-            capacity: rule.limiter.quota().capacity(),
-            window_seconds: rule.limiter.quota().window_seconds(),
-            keys: rule.limiter.keys(),
-            keys_max: KEYS_MAX,
-            allowed: self.decisions.value([position, 0]),
-            denied: self.decisions.value([position, 1]),
+    pub fn statistics(&self, now: Instant) -> Vec<RuleStatistics> {
+        let now = self.nanos(now);
+        let statistics = |(position, rule): (usize, &Rule)| {
+            rule.limiter.evict_idle(now);
+            RuleStatistics {
+                name: rule.name.as_str().to_owned(),
+                routes: rule.routes.iter().map(|route| route.path()).collect(),
+                key: rule.key.as_str(),
+                capacity: rule.limiter.quota().capacity(),
+                window_seconds: rule.limiter.quota().window_seconds(),
+                keys: rule.limiter.keys(),
+                keys_max: KEYS_MAX,
+                allowed: self.decisions.value([position, 0]),
+                denied: self.decisions.value([position, 1]),
+            }
         };
         self.rules.iter().enumerate().map(statistics).collect()
     }
@@ -340,4 +344,50 @@ fn policy(name: &PolicyName, quota: &Quota) -> HeaderValue {
 /// Adds `Retry-After`.
 pub(crate) fn retry_after(seconds: u64, headers: &mut HeaderMap) {
     headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+}
+
+#[cfg(test)]
+mod tests {
+    use tollgate_web::{OverloadLimits, TrustedProxies};
+
+    use super::*;
+    use crate::state::FailureLimit;
+
+    fn limits() -> Limits {
+        let quota = Quota::new(2, 1.0).unwrap();
+        let rule = RuleConfig {
+            name: PolicyName::new("few").unwrap(),
+            routes: Vec::new(),
+            key: RuleKey::Client,
+            quota,
+        };
+        let config = ApiConfig {
+            overload: OverloadLimits::default(),
+            rules: vec![rule],
+            failures: FailureLimit { quota },
+            routes: Vec::new(),
+            cors_origins: Vec::new(),
+            jwks_max_age: Duration::from_secs(900),
+            body_bytes_max: 1000,
+            trusted_proxies: TrustedProxies::default(),
+        };
+        Limits::new(&config, &Registry::new()).unwrap()
+    }
+
+    #[test]
+    fn buckets_that_are_full_again_are_not_counted() {
+        let limits = limits();
+        let route = Route::of("/oauth/token").unwrap();
+        let at = |seconds| limits.start + Duration::from_secs(seconds);
+        for (client, seconds) in [("one", 0), ("other", 0), ("other", 1)] {
+            let mut metered = Metered::at(at(seconds));
+            let known = Known::Client(client);
+            assert_eq!(limits.check(route, known, &mut metered), Ok(()));
+        }
+        for (seconds, keys) in [(0, 2), (1, 1), (2, 0)] {
+            let told = limits.statistics(at(seconds));
+            assert_eq!(told[0].keys, keys, "after {seconds} s");
+            assert_eq!(told[0].allowed, 3);
+        }
+    }
 }

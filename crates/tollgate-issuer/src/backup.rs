@@ -210,3 +210,18 @@ fn decode(file: &[u8], master: &MasterKey) -> Result<Snapshot, BackupError> {
 fn key(master: &MasterKey) -> hmac::Key {
     hmac::Key::new(hmac::HMAC_SHA256, master.derive(LABEL).as_slice())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_restored_is_no_backup() {
+        assert_eq!(restorable(vec![7; 4], 4).unwrap(), [7; 4]);
+        let refused = restorable(vec![7; 5], 4).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "the backup would have 5 bytes, and no more than 4 could be restored"
+        );
+    }
+}

@@ -1,5 +1,7 @@
 //! `GET /admin/limits`: the rate limit rules and what they did.
 
+use std::time::Instant;
+
 use axum::{body::Body, extract::State, http::StatusCode, response::Response};
 use serde::Serialize;
 use tollgate_store::Store;
@@ -20,7 +22,7 @@ impl RuleView {
         state
             .api
             .limits
-            .statistics()
+            .statistics(Instant::now())
             .into_iter()
             .map(Self::of)
             .collect()

@@ -10,8 +10,8 @@ use crate::private_file::PrivateFile;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-A backup holds the clients, the sealed keys and what was revoked; no tokens. The master key is not
-in it: keep master.key elsewhere, or the backup is worth nothing.
+A backup holds the clients, the sealed keys and which client assertions were used; nothing of
+tokens. The master key is not in it: keep master.key elsewhere, or the backup is worth nothing.
 
 Example:
   tollgate backup tollgate-$(date +%F).backup")]
