@@ -15,7 +15,7 @@ pub(super) const KEYS: &[Key] = &[
             max: 100_000_000,
         },
         "10000",
-        "the most entries; 0: no cache",
+        "the most entries of each cache: clients, tokens, signatures; rounded up to 16; 0: none",
     ),
     Key::new(
         "cache.ttl",
