@@ -3,8 +3,7 @@
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -12,6 +11,7 @@ use tower_service::Service;
 use super::bounded::{BoundedBody, BoundedFuture, Tripped};
 use super::policy::refusal;
 use crate::StreamError;
+use crate::head::told_length;
 
 /// Answers 413 to bodies that are too large: at once when their length is told, else when the
 /// bound is passed and the service failed on it.
@@ -80,8 +80,4 @@ where
         let request = request.map(|body| BoundedBody::new(body, self.bytes_max, tripped.clone()));
         BoundedFuture::asked(self.inner.call(request), tripped)
     }
-}
-
-fn told_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

@@ -5,8 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG,
-    IF_NONE_MATCH, SET_COOKIE, VARY,
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, SET_COOKIE, VARY,
 };
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
@@ -18,6 +17,7 @@ use tower_service::Service;
 
 use crate::StreamError;
 use crate::entity_tag::{is_listed, same_strongly};
+use crate::head::{cache_control_says, told_length};
 
 const BYTES_MIN: u64 = 1024;
 
@@ -82,8 +82,7 @@ impl Default for Worthwhile {
 
 impl Predicate for Worthwhile {
     fn should_compress<B: Body>(&self, response: &Response<B>) -> bool {
-        let told = response.headers().get(CONTENT_LENGTH);
-        let told = told.and_then(|length| length.to_str().ok()?.parse().ok());
+        let told = told_length(response.headers());
         let length = response.body().size_hint().exact().or(told);
         let kind = response.headers().get(CONTENT_TYPE);
         response.status().is_success()
@@ -97,15 +96,7 @@ impl Predicate for Worthwhile {
 fn may_be_packed<B>(response: &Response<B>) -> bool {
     let headers = response.headers();
     let secret = response.extensions().get::<SecretAnswer>().is_some();
-    let kept = headers.get_all(CACHE_CONTROL).iter().any(|line| {
-        let directives = line.as_bytes().split(|&byte| byte == b',');
-        let forbids = |directive: &[u8]| {
-            let directive = directive.trim_ascii();
-            directive.eq_ignore_ascii_case(b"no-store")
-                || directive.eq_ignore_ascii_case(b"no-transform")
-        };
-        directives.into_iter().any(forbids)
-    });
+    let kept = cache_control_says(headers, &["no-store", "no-transform"]);
     !kept && !secret && !headers.contains_key(SET_COOKIE)
 }
 

@@ -5,8 +5,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH,
-    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE, LAST_MODIFIED,
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH, IF_UNMODIFIED_SINCE, LAST_MODIFIED,
 };
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
@@ -18,6 +18,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::policy::refusal;
 use crate::entity_tag::{is_any, is_listed, same_strongly, same_weakly};
+use crate::head::cache_control_says;
 
 /// Answers `304 Not Modified` to clients that have the answer already, and `412` to those that
 /// want another one than there is.
@@ -166,14 +167,9 @@ where
 
 fn gets_tag(head: &Parts, length: Option<u64>, bytes_max: Option<u64>) -> bool {
     let fits = length.is_some_and(|length| Some(length) <= bytes_max);
-    let no_store = |line: &HeaderValue| {
-        let directives = line.as_bytes().split(|&byte| byte == b',');
-        let mut directives = directives.map(<[u8]>::trim_ascii);
-        directives.any(|directive| directive.eq_ignore_ascii_case(b"no-store"))
-    };
     fits && head.status == StatusCode::OK
         && !head.headers.contains_key(ETAG)
-        && !head.headers.get_all(CACHE_CONTROL).iter().any(no_store)
+        && !cache_control_says(&head.headers, &["no-store"])
 }
 
 /// What has been read of a body; one piece is not copied.

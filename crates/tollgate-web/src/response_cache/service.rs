@@ -20,6 +20,7 @@ use super::fill::{Fill, Place, Variant};
 use super::rules::{Asks, asks, keeps};
 use super::stored::{Node, Stored, Use};
 use super::{Inner, variant_key};
+use crate::head::told_length;
 
 static CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
@@ -303,10 +304,6 @@ impl Passed {
         };
         (Response::from_parts(head, body), kept)
     }
-}
-
-fn told_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// Says in the answer what became of its request (RFC 9211).
