@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json, value::RawValue};
 use tollgate_verify::{
-    Claim, NoClaims, Ready, TokenType, UnixSeconds, Verifier, VerifierBuilder,
+    Claim, Error, NoClaims, Ready, TokenType, UnixSeconds, Verifier, VerifierBuilder, blocking,
     client::{AddressPolicy, Clock, DefaultHttpClient, HttpSettings, KeySource, SystemClock},
     danger::DangerousBuilder as _,
     jose::{Algorithm, JwkSet},
@@ -81,7 +81,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut one = |token: &str| {
         let (is_valid, answer) = match verifier.verify(token) {
             Ok(verified) => (true, arguments.accepted(verified.claims_json())?),
-            Err(error) => (false, arguments.refused(error.code(), &error.to_string())),
+            Err(error) => {
+                let detail = detail(&verifier, &error);
+                (false, arguments.refused(error.code(), &detail))
+            }
         };
         all_valid &= is_valid;
         Ok(output::line(&answer)?)
@@ -168,6 +171,15 @@ impl Arguments {
             return json!({"valid": false, "error": code, "detail": detail}).to_string();
         }
         format!("invalid: {code}: {detail}")
+    }
+}
+
+/// The cause, and behind missing keys what the issuer did.
+fn detail(verifier: &blocking::Verifier, error: &Error) -> String {
+    let sources = verifier.stats().sources.into_iter();
+    match (error, sources.filter_map(|s| s.last_failure).next()) {
+        (Error::KeysUnavailable, Some(failure)) => format!("{error}: {failure}"),
+        _ => error.to_string(),
     }
 }
 

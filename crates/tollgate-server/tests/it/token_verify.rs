@@ -236,6 +236,11 @@ fn the_issuer_is_asked_for_its_keys() {
     // Port 1 is reserved and nothing listens on it.
     let verdict = verify("http://127.0.0.1:1").expect_code(1).json();
     assert_eq!(verdict["error"], "keys_unavailable");
+    let detail = verdict["detail"].as_str().unwrap();
+    assert!(
+        detail.starts_with("verify token: keys unavailable: fetch: "),
+        "{detail}"
+    );
     let both = [
         "token",
         "verify",
