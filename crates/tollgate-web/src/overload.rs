@@ -1,6 +1,7 @@
 //! Admission: bounded work, a bounded queue before it, a bounded wait in the queue. It answers
 //! nothing itself; the handler asks before it works, and health routes do not ask.
 
+#[cfg(feature = "layers")]
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -48,6 +49,7 @@ pub struct Overload {
 pub struct Permit<'a>(&'a Overload);
 
 /// A [`Permit`] that shares the gate instead of borrowing it.
+#[cfg(feature = "layers")]
 #[must_use = "the place is given back at once"]
 pub(crate) struct SharedPermit(Arc<Overload>);
 
@@ -99,6 +101,7 @@ impl Overload {
     }
 
     /// A place if nobody has to wait for it.
+    #[cfg(feature = "layers")]
     pub(crate) fn admit_at_once(self: &Arc<Self>) -> Option<SharedPermit> {
         self.takes_at_once().then(|| SharedPermit(Arc::clone(self)))
     }
@@ -174,6 +177,7 @@ impl Drop for Permit<'_> {
     }
 }
 
+#[cfg(feature = "layers")]
 impl Drop for SharedPermit {
     fn drop(&mut self) {
         self.0.give_back();
