@@ -48,19 +48,21 @@ fn validate(
     validated: &AtomicUsize,
 ) -> Vec<String> {
     let mut kids: Vec<String> = Vec::new();
-    let mut keys = fetch(&mut connection);
     let mut fetched = Instant::now();
+    let mut keys = fetch(&mut connection);
     let mut first: Option<String> = None;
     while !stop.load(Ordering::Relaxed) {
-        if fetched.elapsed() > JWKS_MAX_AGE {
-            keys = fetch(&mut connection);
-            fetched = Instant::now();
-        }
         let answer = connection.post(client, "/oauth/token", "grant_type=client_credentials");
         assert_eq!(answer.status, 200, "{}", answer.body);
         let token = answer.json()["access_token"].as_str().unwrap().to_owned();
         // The first token stays valid while the key that signed it retires.
         for token in [&token, first.get_or_insert_with(|| token.clone())] {
+            // Looked at when the token is there, so that however long it took to come, the keys
+            // are no older than they may be when it is judged.
+            if fetched.elapsed() > JWKS_MAX_AGE {
+                fetched = Instant::now();
+                keys = fetch(&mut connection);
+            }
             let unverified = Compact::parse(token, &Limits::default()).unwrap();
             let header = unverified.header();
             let key = keys

@@ -1,8 +1,8 @@
 //! JWT access tokens of every algorithm, with keys found by discovery.
 
-use tollgate_verify::Verifier;
 use tollgate_verify::client::KeySource;
 use tollgate_verify::jose::Algorithm;
+use tollgate_verify::{BuildError, Verifier};
 
 use crate::provider::{ALGORITHMS, CLIENT_ID, Provider};
 
@@ -47,9 +47,12 @@ fn tokens_for_others_and_of_others_are_refused() {
     assert_eq!(code(&verifier, &other.token("ES256")), "key_not_found");
     assert_eq!(code(&verifier, &provider.token("opaque")), "malformed");
 
+    // A source that knows whose keys it finds vouches for nobody else.
+    let foreign = provider.verifier("ES256", &other.discovery()).build();
+    assert_eq!(foreign.err(), Some(BuildError::OtherIssuer));
     // With the other's keys, its tokens still name the wrong issuer.
-    let foreign = other.discovery();
-    let misled = provider.verifier("ES256", &foreign).build().unwrap();
+    let misled = provider.verifier("ES256", &other.key_set());
+    let misled = misled.build().unwrap();
     assert_eq!(code(&misled, &token), "key_not_found");
     assert_eq!(code(&misled, &other.token("ES256")), "issuer");
 

@@ -1,5 +1,6 @@
 //! Opaque tokens by the provider's introspection endpoint (RFC 7662), plain and signed (RFC 9701).
 
+use tollgate_verify::BuildError;
 use tollgate_verify::client::{ClientCredentials, Introspector, IntrospectorBuilder};
 
 use crate::provider::{CLIENT_ID, Provider, audience};
@@ -55,8 +56,10 @@ fn signed_answers_are_verified() {
         .unwrap();
     let active = signed.introspect_blocking(&token).unwrap().unwrap();
     assert_eq!(active.client_id(), Some(CLIENT_ID));
+    let foreign = introspector(&provider, "opaque").signed(&other.discovery());
+    assert_eq!(foreign.build().err(), Some(BuildError::OtherIssuer));
     let with_foreign_keys = introspector(&provider, "opaque")
-        .signed(&other.discovery())
+        .signed(&other.key_set())
         .build()
         .unwrap();
     assert!(with_foreign_keys.introspect_blocking(&token).is_err());

@@ -87,6 +87,11 @@ impl Provider {
     pub(crate) fn discovery(&self) -> KeySource {
         KeySource::discovery(&self.issuer).build()
     }
+
+    /// The same keys from a source that does not know whose they are.
+    pub(crate) fn key_set(&self) -> KeySource {
+        KeySource::jwks_url(&format!("{}/jwks", self.issuer)).build()
+    }
 }
 
 /// The identifier of the resource server of this format.
