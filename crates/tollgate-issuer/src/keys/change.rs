@@ -144,7 +144,7 @@ impl Keys {
         context: &Context<'_>,
     ) -> Result<Plan, AdminError> {
         let now = context.now.steady.to_seconds();
-        let latest = now.plus(self.settings.keys.publish_ahead);
+        let latest = self.rhythm().earliest(now);
         ring::bring_forward(&mut draft.ring.keys, latest, draft.keep);
         ring::keep_longer(&mut draft.ring.keys, draft.keep);
         ring::drop_gone(&mut draft.ring.keys, now);

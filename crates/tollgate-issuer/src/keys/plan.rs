@@ -11,6 +11,10 @@ use super::ring::{KEYS_MAX, is_current, published};
 /// How long before its birth a key's material is made, so that the birth itself takes no time.
 const PREPARE_AHEAD: Duration = Duration::from_secs(60);
 
+/// How much earlier than it must a key is published: dates are whole seconds, and until its birth is
+/// on the disk nobody sees it.
+const SLACK: Duration = Duration::from_secs(1);
+
 /// How keys follow each other.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rhythm {
@@ -76,9 +80,10 @@ impl Rhythm {
         let Some(newest) = current().map(|key| key.signs_from).max() else {
             return;
         };
-        // Never before the newest key signs itself: a ring stays short however the two
+        // Not before the newest key is about to sign itself: a ring stays short however the two
         // durations are set.
         let due = newest.plus(self.rotate_every.saturating_sub(self.publish_ahead));
+        let due = UnixSeconds(due.0.saturating_sub(SLACK.as_secs()));
         if now < due {
             let prepare_at = UnixSeconds(due.0.saturating_sub(PREPARE_AHEAD.as_secs()));
             if prepare_at <= now {
@@ -102,8 +107,13 @@ impl Rhythm {
     ) -> Birth {
         Birth {
             algorithm,
-            signs_from: now.plus(self.publish_ahead).max(newest),
+            signs_from: self.earliest(now).max(newest),
         }
+    }
+
+    /// When a key may sign at the earliest that is published now.
+    pub(super) fn earliest(&self, now: UnixSeconds) -> UnixSeconds {
+        now.plus(self.publish_ahead).plus(SLACK)
     }
 }
 
@@ -184,14 +194,14 @@ mod tests {
     #[test]
     fn a_successor_is_published_ahead_of_its_time() {
         let line = [key(100, None, None)];
-        let due = 109 * HOUR;
+        let due = 109 * HOUR - 1;
         check(&line, 100 * HOUR, &[], 0, Some(due - 60));
         check(&line, due - 61, &[], 0, Some(due - 60));
         check(&line, due - 60, &[], 1, Some(due));
         check(&line, due - 1, &[], 1, Some(due));
         check(&line, due, &[110 * HOUR], 0, None);
         // After a long sleep validators still get their time to learn the new key.
-        check(&line, 200 * HOUR, &[201 * HOUR], 0, None);
+        check(&line, 200 * HOUR, &[201 * HOUR + 1], 0, None);
     }
 
     #[test]
@@ -199,8 +209,8 @@ mod tests {
         let line = [key(100, Some(110), Some(112)), key(110, None, None)];
         check(&line, 109 * HOUR, &[], 0, Some(112 * HOUR));
         check(&line, 110 * HOUR, &[], 0, Some(112 * HOUR));
-        check(&line, 112 * HOUR, &[], 0, Some(119 * HOUR - 60));
-        check(&line, 119 * HOUR, &[120 * HOUR], 0, None);
+        check(&line, 112 * HOUR, &[], 0, Some(119 * HOUR - 61));
+        check(&line, 119 * HOUR - 1, &[120 * HOUR], 0, None);
     }
 
     #[test]
@@ -218,7 +228,7 @@ mod tests {
         assert_eq!(held_back(&keys, 99), [], "nothing is due");
         keys.remove(0);
         assert_eq!(held_back(&keys, 500), [], "there is room");
-        check(&keys, 500 * HOUR, &[501 * HOUR], 0, Some(1000 * HOUR));
+        check(&keys, 500 * HOUR, &[501 * HOUR + 1], 0, Some(1000 * HOUR));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use tollgate_store::{ClientChange, ClientRecord, Revoked, Store as _};
 
 use crate::{
     assertions::{self, KeyHolder},
-    bench::{Bench, DAY, HOUR, START, id, kid, master},
+    bench::{Bench, DAY, HOUR, SLACK, START, id, kid, master},
     store::SharedStore,
 };
 
@@ -269,8 +269,8 @@ async fn a_clock_that_stood_ahead_does_not_hold_up_rotation() {
     let issuer = bench.open().await;
     bench.access_token(&issuer, "c").await;
     let key = issuer.rotate_key(None, &bench.context()).await.unwrap();
-    assert_eq!(key.signs_from.0, START + HOUR + DAY);
-    bench.pass(DAY);
+    assert_eq!(key.signs_from.0, START + HOUR + DAY + SLACK);
+    bench.pass(DAY + SLACK);
     issuer.tick_keys(&bench.context()).await.unwrap();
     assert_eq!(kid(&bench.access_token(&issuer, "c").await), key.kid);
 }

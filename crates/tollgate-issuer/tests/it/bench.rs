@@ -21,6 +21,8 @@ use crate::store::SharedStore;
 pub(crate) const START: u64 = 1_800_000_000;
 pub(crate) const HOUR: u64 = 3600;
 pub(crate) const DAY: u64 = 24 * HOUR;
+/// How much longer than it must a key is published before it signs.
+pub(crate) const SLACK: u64 = 1;
 
 /// Numbers, scattered by multiplication; the same ones in each run.
 pub(crate) struct Scattered(AtomicU64);

@@ -12,7 +12,7 @@ use tollgate_jose::{Algorithm, SigningKey};
 use tollgate_store::{KeyRingChange, Store, StoredKey};
 
 use crate::{
-    bench::{Bench, DAY, HOUR, Jwks, START, id, kid, master},
+    bench::{Bench, DAY, HOUR, Jwks, SLACK, START, id, kid, master},
     store::SharedStore,
 };
 
@@ -149,14 +149,14 @@ async fn rotation_by_hand_publishes_before_it_signs() {
         (key.state, key.alg.as_str()),
         (KeyState::Published, "ES256")
     );
-    assert_eq!(key.signs_from.0, START + DAY);
+    assert_eq!(key.signs_from.0, START + DAY + SLACK);
     assert_eq!(kid(&bench.access_token(&issuer, "c").await), kid(&before));
     assert_eq!(
         bench.jwks(&issuer).kids(),
         [kid(&before).as_str(), key.kid.as_str()]
     );
 
-    bench.pass(DAY);
+    bench.pass(DAY + SLACK);
     // Without a tick in between: the stages are dates.
     let after = bench.access_token(&issuer, "c").await;
     assert_eq!(kid(&after), key.kid);
@@ -353,7 +353,7 @@ async fn keys_stay_longer_when_a_client_gets_longer_tokens() {
     let gone_at = |keys: &[KeyView]| keys[0].gone_at.unwrap().0;
     assert_eq!(
         gone_at(&issuer.keys(&bench.context())),
-        START + DAY + 2 * HOUR
+        START + DAY + SLACK + 2 * HOUR
     );
     let ttl = Duration::from_secs(5 * DAY);
     let patch = ClientPatch {
@@ -367,7 +367,7 @@ async fn keys_stay_longer_when_a_client_gets_longer_tokens() {
     issuer.tick_keys(&bench.context()).await.unwrap();
     assert_eq!(
         gone_at(&issuer.keys(&bench.context())),
-        START + 6 * DAY + HOUR
+        START + SLACK + 6 * DAY + HOUR
     );
     assert_eq!(issuer.keys(&bench.context())[1].kid, key.kid);
 }

@@ -24,7 +24,8 @@ async fn keys_are_listed_rotated_and_revoked() {
         .expect(201);
     assert_eq!(
         (&next["state"], &next["signs_from"]),
-        (&json!("published"), &json!(START + 86400))
+        (&json!("published"), &json!(START + 86400 + 1)),
+        "published a second longer than it must"
     );
     let other = panel
         .post("/admin/keys/rotate", json!({"alg": "EdDSA"}))
