@@ -97,7 +97,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     report("admission", nanos(&Admission::new(overload).layer(Page)));
     let cache = ResponseCache::new(ResponseCacheConfig::default());
     let cached = cache.layer(Page);
-    read(cached.clone().call(request()));
+    read(cached.clone().call(request(&info())));
     report("response cache, hit", nanos(&cached));
     if cache.statistics().misses > 1 {
         return Err("the response cache had no hit".into());
@@ -130,22 +130,25 @@ where
     R: Body,
 {
     let mut context = Context::from_waker(Waker::noop());
-    let local = ([127, 0, 0, 1], 443).into();
-    let info = RequestInfo::new(([192, 0, 2, 1], 5000).into(), local, Scheme::Https);
+    let info = info();
     let started = Instant::now();
     for _ in 0..REQUESTS {
-        let mut request = request();
-        request.extensions_mut().insert(info.clone());
         let mut service = service.clone();
-        let mut future = pin!(service.call(request));
+        let mut future = pin!(service.call(request(&info)));
         let _ = black_box(future.as_mut().poll(&mut context));
     }
     started.elapsed().as_secs_f64() * 1e9 / f64::from(REQUESTS)
 }
 
+fn info() -> RequestInfo {
+    let local = ([127, 0, 0, 1], 443).into();
+    RequestInfo::new(([192, 0, 2, 1], 5000).into(), local, Scheme::Https)
+}
+
 #[inline]
-fn request() -> Request<Full<Bytes>> {
+fn request(info: &RequestInfo) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::default());
+    request.extensions_mut().insert(info.clone());
     let headers = request.headers_mut();
     for (name, value) in [
         ("host", "app.example.com"),
