@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use hashbrown::{DefaultHashBuilder, HashTable, hash_table::Entry};
+use hashbrown::{DefaultHashBuilder, HashTable};
 use parking_lot::RwLock;
 use tollgate_protocol::UnixMillis;
 
@@ -269,12 +269,11 @@ impl<K: Eq, V> Shard<K, V> {
     fn remove_at(&mut self, position: usize) {
         let last = self.slots.len() - 1;
         let slots = &self.slots;
-        let entry = self.index.entry(
-            slots[position].hash,
-            |candidate| *candidate == position,
-            |candidate| slots[*candidate].hash,
-        );
-        if let Entry::Occupied(entry) = entry {
+        // Not `entry`, which makes a full index grow even for what is there.
+        let entry = self
+            .index
+            .find_entry(slots[position].hash, |candidate| *candidate == position);
+        if let Ok(entry) = entry {
             entry.remove();
         }
         if position != last {
