@@ -226,7 +226,7 @@ pub(super) async fn create<S: Store>(
     }
     let new = members.creation()?;
     let id = new.id.clone();
-    let kids = state.kids();
+    let kids = state.issuer().key_ids();
     let created = state.issuer().create_client(new, &state.context()).await;
     state.audit_keys(&origin, &kids, None);
     let created = state.audited(
@@ -257,7 +257,7 @@ pub(super) async fn update<S: Store>(
 ) -> Result<Response, Failure> {
     let patch = members.patch()?;
     let note = change(&patch).of(id.as_str());
-    let kids = state.kids();
+    let kids = state.issuer().key_ids();
     let updated = state
         .issuer()
         .update_client(&id, &patch, &state.context())

@@ -54,7 +54,7 @@ pub(super) async fn revoke<S: Store>(
     Path(kid): Path<String>,
     origin: Origin,
 ) -> Result<Response, Failure> {
-    let kids = state.kids();
+    let kids = state.issuer().key_ids();
     let revoked = state.issuer().revoke_key(&kid, &state.context()).await;
     // Its successor.
     state.audit_keys(&origin, &kids, Some(&kid));

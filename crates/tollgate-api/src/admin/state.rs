@@ -92,16 +92,10 @@ impl<S: Store> AdminState<S> {
         done
     }
 
-    /// The ids of the signing keys.
-    pub(super) fn kids(&self) -> Vec<String> {
-        let keys = self.issuer().keys(&self.context());
-        keys.into_iter().map(|key| key.kid).collect()
-    }
-
     /// Tells the audit log of the signing keys that came and went since they were `before`, all but
     /// the one that is told of otherwise.
     pub(super) fn audit_keys(&self, origin: &Origin, before: &[String], told: Option<&str>) {
-        let (time, after) = (self.api.clock.now().wall, self.kids());
+        let (time, after) = (self.api.clock.now().wall, self.issuer().key_ids());
         let events = key_events(time, before, &after).filter(|event| event.target != told);
         let events: Vec<AuditEvent<'_>> = events
             .map(|event| AuditEvent {

@@ -74,6 +74,12 @@ impl<S: Store> Issuer<S> {
         Ok(revoked)
     }
 
+    /// The ids of the signing keys, oldest first.
+    pub fn key_ids(&self) -> Vec<String> {
+        let keys = &self.keys.prepared.load().ring.keys;
+        keys.iter().map(|key| key.kid.clone()).collect()
+    }
+
     /// The signing keys, oldest first.
     pub fn keys(&self, context: &Context<'_>) -> Vec<KeyView> {
         let now = context.now.steady.to_seconds();

@@ -34,7 +34,7 @@ pub(super) async fn keys<S: Store>(
             now: clock.now(),
             entropy: &SystemEntropy,
         };
-        let before = kids(&issuer, &context);
+        let before = issuer.key_ids();
         let pause = match issuer.tick_keys(&context).await {
             Ok(pause) => pause,
             Err(error) => {
@@ -59,16 +59,11 @@ pub(super) fn tell_keys<S: Store>(
     context: &Context<'_>,
     before: &[String],
 ) {
-    let after = kids(issuer, context);
+    let after = issuer.key_ids();
     let events: Vec<AuditEvent<'_>> = key_events(context.now.wall, before, &after).collect();
     if !events.is_empty() {
         audit.tell(&events);
     }
-}
-
-fn kids<S: Store>(issuer: &Issuer<S>, context: &Context<'_>) -> Vec<String> {
-    let keys = issuer.keys(context).into_iter();
-    keys.map(|key| key.kid).collect()
 }
 
 fn tell_held_back(algorithms: &[Algorithm]) {
