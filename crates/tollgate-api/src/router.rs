@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header::ALLOW};
 use tollgate_protocol::{ErrorCode, OAuthError};
 use tollgate_store::Store;
-use tollgate_web::{Handler, Permit, RequestBody, RequestContext, ResponseBody, RouteId};
+use tollgate_web::{Handler, Overload, Permit, RequestBody, RequestContext, ResponseBody, RouteId};
 
 use crate::{
     Api,
@@ -258,7 +258,7 @@ impl<S: Store> Api<S> {
         &self,
         route: Route,
         body: RequestBody,
-    ) -> Result<(Bytes, Option<Permit<'_>>), Refusal> {
+    ) -> Result<(Bytes, Option<Permit<&Overload>>), Refusal> {
         if route.is_always_answered() {
             return Ok((Bytes::new(), None));
         }

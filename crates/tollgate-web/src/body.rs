@@ -38,6 +38,16 @@ impl From<Incoming> for Source {
     }
 }
 
+/// The hint of a body that has so many bytes more.
+pub(crate) fn with_more(mut hint: SizeHint, bytes: u64) -> SizeHint {
+    // The upper bound first: the lower one may never stand above it.
+    if let Some(upper) = hint.upper() {
+        hint.set_upper(upper.saturating_add(bytes));
+    }
+    hint.set_lower(hint.lower().saturating_add(bytes));
+    hint
+}
+
 impl Source {
     fn poll_frame(
         &mut self,

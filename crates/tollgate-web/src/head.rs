@@ -1,24 +1,31 @@
-//! Header fields that several layers read alike. Not what frames a message: that is read strictly,
-//! where it is framed.
+//! Header fields that are read alike in several places.
 
 use http::HeaderMap;
-use http::header::CONTENT_LENGTH;
+use http::header::HeaderName;
 
-/// The length that a message claims to have, if it can be read.
+/// The members of a field that is a list without quoted strings, over all of its lines (RFC 9110
+/// §5.6.1); empty ones too.
+pub(crate) fn members(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
+    let lines = headers.get_all(name).into_iter();
+    lines.flat_map(|line| {
+        let members = line.as_bytes().split(|&byte| byte == b',');
+        members.map(<[u8]>::trim_ascii)
+    })
+}
+
+/// The length that a message claims to have, if it can be read. Not for framing it: that reads
+/// strictly.
+#[cfg(any(feature = "layers", all(feature = "cache", feature = "tower")))]
 pub(crate) fn told_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    let told = headers.get(http::header::CONTENT_LENGTH)?;
+    told.to_str().ok()?.parse().ok()
 }
 
 /// Whether an answer's `Cache-Control` has any of these directives, which take no value.
 #[cfg(feature = "layers")]
 pub(crate) fn cache_control_says(headers: &HeaderMap, wanted: &[&str]) -> bool {
-    let mut lines = headers.get_all(http::header::CACHE_CONTROL).iter();
-    lines.any(|line| {
-        let mut directives = line.as_bytes().split(|&byte| byte == b',');
-        directives.any(|directive| {
-            let directive = directive.trim_ascii();
-            let mut wanted = wanted.iter();
-            wanted.any(|wanted| directive.eq_ignore_ascii_case(wanted.as_bytes()))
-        })
+    members(headers, http::header::CACHE_CONTROL).any(|directive| {
+        let mut wanted = wanted.iter();
+        wanted.any(|wanted| directive.eq_ignore_ascii_case(wanted.as_bytes()))
     })
 }

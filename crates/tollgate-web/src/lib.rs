@@ -66,7 +66,6 @@ mod entity_tag;
 #[cfg(feature = "axum")]
 pub mod extract;
 mod handler;
-#[cfg(any(feature = "layers", all(feature = "cache", feature = "tower")))]
 mod head;
 mod health;
 mod host;

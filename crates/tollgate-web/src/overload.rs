@@ -1,7 +1,7 @@
 //! Admission: bounded work, a bounded queue before it, a bounded wait in the queue. It answers
 //! nothing itself; the handler asks before it works, and health routes do not ask.
 
-#[cfg(feature = "layers")]
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -46,12 +46,7 @@ pub struct Overload {
 
 /// The right to work; gives its place back when dropped.
 #[must_use = "the place is given back at once"]
-pub struct Permit<'a>(&'a Overload);
-
-/// A [`Permit`] that shares the gate instead of borrowing it.
-#[cfg(feature = "layers")]
-#[must_use = "the place is given back at once"]
-pub(crate) struct SharedPermit(Arc<Overload>);
+pub struct Permit<G: Deref<Target = Overload>>(G);
 
 /// Why a request was turned away; the answer is 503 with `Retry-After`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -93,17 +88,16 @@ impl Overload {
     /// # Errors
     /// See [`Rejection`].
     #[inline]
-    pub async fn admit(&self) -> Result<Permit<'_>, Rejection> {
+    pub async fn admit(&self) -> Result<Permit<&Self>, Rejection> {
         if self.takes_at_once() {
             return Ok(Permit(self));
         }
         self.wait().await
     }
 
-    /// A place if nobody has to wait for it.
-    #[cfg(feature = "layers")]
-    pub(crate) fn admit_at_once(self: &Arc<Self>) -> Option<SharedPermit> {
-        self.takes_at_once().then(|| SharedPermit(Arc::clone(self)))
+    /// A place if there is one without waiting.
+    pub fn admit_at_once(self: &Arc<Self>) -> Option<Permit<Arc<Self>>> {
+        self.takes_at_once().then(|| Permit(Arc::clone(self)))
     }
 
     /// Requests with a permit, and requests waiting for one.
@@ -136,7 +130,7 @@ impl Overload {
         }
     }
 
-    async fn wait(&self) -> Result<Permit<'_>, Rejection> {
+    async fn wait(&self) -> Result<Permit<&Self>, Rejection> {
         let Some(_place) = QueuePlace::take(self) else {
             return Err(self.reject(Rejection::QueueFull));
         };
@@ -156,7 +150,7 @@ impl Overload {
     }
 
     /// Takes a place only if one is free, so that waiters never wake each other in circles.
-    fn try_take_queued(&self) -> Option<Permit<'_>> {
+    fn try_take_queued(&self) -> Option<Permit<&Self>> {
         let free = |taken: usize| (taken < self.limits.in_flight_max).then(|| taken + 1);
         self.in_flight
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, free)
@@ -170,15 +164,8 @@ impl Overload {
     }
 }
 
-impl Drop for Permit<'_> {
+impl<G: Deref<Target = Overload>> Drop for Permit<G> {
     #[inline]
-    fn drop(&mut self) {
-        self.0.give_back();
-    }
-}
-
-#[cfg(feature = "layers")]
-impl Drop for SharedPermit {
     fn drop(&mut self) {
         self.0.give_back();
     }

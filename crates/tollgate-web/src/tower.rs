@@ -16,6 +16,7 @@ use tower_service::Service;
 
 #[cfg(feature = "layers")]
 use crate::TrustedProxies;
+use crate::body::with_more;
 use crate::serve::ConnectionInfo;
 use crate::{
     Handler, RequestBody, RequestContext, RequestId, ResponseBody, RouteId, Scheme, StreamError,
@@ -200,16 +201,9 @@ where
     }
 
     fn size_hint(&self) -> SizeHint {
-        let mut hint = self.body.size_hint();
-        if let Some(Ok(frame)) = &self.first {
-            let taken = frame.data_ref().map_or(0, Bytes::len) as u64;
-            // The upper bound first: the lower one may never stand above it.
-            if let Some(upper) = hint.upper() {
-                hint.set_upper(upper.saturating_add(taken));
-            }
-            hint.set_lower(hint.lower().saturating_add(taken));
-        }
-        hint
+        let first = self.first.as_ref().and_then(|first| first.as_ref().ok());
+        let taken = first.and_then(Frame::data_ref).map_or(0, Bytes::len);
+        with_more(self.body.size_hint(), taken as u64)
     }
 }
 

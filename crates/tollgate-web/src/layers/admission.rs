@@ -11,8 +11,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::policy::refusal;
-use crate::Overload;
-use crate::overload::SharedPermit;
+use crate::{Overload, Permit};
 
 /// Lets in what [`Overload`] admits and answers the rest 503 with `Retry-After`.
 ///
@@ -116,7 +115,7 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<F: Future> {
-        Works { #[pin] work: F, permit: SharedPermit },
+        Works { #[pin] work: F, permit: Permit<Arc<Overload>> },
         Waits { wait: Pin<Box<dyn Future<Output = F::Output> + Send>> },
     }
 }

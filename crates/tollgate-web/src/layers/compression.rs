@@ -17,7 +17,7 @@ use tower_service::Service;
 
 use crate::StreamError;
 use crate::entity_tag::{is_listed, same_strongly};
-use crate::head::{cache_control_says, told_length};
+use crate::head::{cache_control_says, members, told_length};
 
 const BYTES_MIN: u64 = 1024;
 
@@ -239,15 +239,9 @@ where
 
 /// Makes a 304 say what the answer said that the client has (RFC 9110 §15.4.5).
 fn stand_for_packed(headers: &mut HeaderMap, known: &[HeaderValue]) {
-    let mut varies = headers.get_all(VARY).iter();
-    let names_coding = |line: &HeaderValue| {
-        let mut names = line.as_bytes().split(|&byte| byte == b',');
-        names.any(|name| {
-            let name = name.trim_ascii();
-            name == b"*" || name.eq_ignore_ascii_case(ACCEPT_ENCODING.as_str().as_bytes())
-        })
-    };
-    if !varies.any(names_coding) {
+    let coding = ACCEPT_ENCODING.as_str().as_bytes();
+    let names_coding = |name: &[u8]| name == b"*" || name.eq_ignore_ascii_case(coding);
+    if !members(headers, VARY).any(names_coding) {
         headers.append(VARY, ACCEPT_ENCODING.into());
     }
     let Some(tag) = headers.get(ETAG) else { return };

@@ -11,6 +11,7 @@ use http_body::Body;
 
 use super::directives::{Directives, seconds};
 use super::{Authorized, ResponseCacheConfig, SetCookie};
+use crate::head::members;
 
 /// Header fields that a `Vary` may name before its answer counts as unlike any other.
 const VARY_MAX: usize = 8;
@@ -132,14 +133,9 @@ fn expires(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 /// `None` for an answer that is like no other.
 fn vary(headers: &HeaderMap) -> Option<Box<[HeaderName]>> {
     let mut names = Vec::new();
-    for line in headers.get_all(VARY) {
-        for name in line.as_bytes().split(|&byte| byte == b',') {
-            let name = name.trim_ascii();
-            if !name.is_empty() {
-                // `*` is no name.
-                names.push(HeaderName::from_bytes(name).ok().filter(|_| name != b"*")?);
-            }
-        }
+    for name in members(headers, VARY).filter(|name| !name.is_empty()) {
+        // `*` is no name.
+        names.push(HeaderName::from_bytes(name).ok().filter(|_| name != b"*")?);
     }
     names.sort_by(|one, other| one.as_str().cmp(other.as_str()));
     names.dedup();

@@ -14,6 +14,7 @@ use super::rules::Kept;
 use crate::RouteId;
 use crate::cache::millis_of;
 use crate::entity_tag::{is_any, is_listed, same_weakly};
+use crate::head::members;
 #[cfg(feature = "layers")]
 use crate::layers::SecretAnswer;
 use crate::weigh::{Weigh, allocation_bytes};
@@ -175,11 +176,8 @@ impl Stored {
 
 /// Takes out what was meant for one connection, and what is counted anew (RFC 9111 §3.1).
 fn strip(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .flat_map(|line| line.as_bytes().split(|&byte| byte == b','))
-        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+    let named: Vec<HeaderName> = members(headers, CONNECTION)
+        .filter_map(|name| HeaderName::from_bytes(name).ok())
         .collect();
     let ours = [CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, AGE];
     for name in ours.into_iter().chain(named) {

@@ -6,6 +6,7 @@ use http::uri::Scheme;
 use http::{Method, Request, StatusCode};
 use http_body::Body;
 
+use crate::head::members;
 use crate::host::names_one_host;
 
 /// The status of a request that is not passed on.
@@ -48,11 +49,7 @@ fn coding_refusal<B>(request: &Request<B>) -> Option<StatusCode> {
     if is_chunked(first.as_bytes()) && lines.next().is_none() {
         return None;
     }
-    let all = request.headers().get_all(TRANSFER_ENCODING);
-    let mut codings = all
-        .iter()
-        .flat_map(|line| line.as_bytes().split(|&byte| byte == b','))
-        .map(<[u8]>::trim_ascii);
+    let mut codings = members(request.headers(), TRANSFER_ENCODING);
     match codings.all(|coding| coding.is_empty() || is_chunked(coding)) {
         true => Some(StatusCode::BAD_REQUEST),
         false => Some(StatusCode::NOT_IMPLEMENTED),

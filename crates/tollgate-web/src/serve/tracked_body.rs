@@ -11,6 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use super::connection::SEND_BUFFER_BYTES_MAX;
 use super::state::ConnectionState;
 use crate::ResponseBody;
+use crate::body::with_more;
 use crate::response::StreamError;
 
 /// What HTTP/2 gets of a body at a time. h2 queues whatever it gets once the client has opened its
@@ -134,13 +135,6 @@ impl Body for TrackedBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let mut hint = self.body.size_hint();
-        let rest = self.rest().len() as u64;
-        // The upper bound first: the lower one may never stand above it.
-        if let Some(upper) = hint.upper() {
-            hint.set_upper(upper.saturating_add(rest));
-        }
-        hint.set_lower(hint.lower().saturating_add(rest));
-        hint
+        with_more(self.body.size_hint(), self.rest().len() as u64)
     }
 }
