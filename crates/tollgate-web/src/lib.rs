@@ -78,6 +78,9 @@ mod overload;
 mod preset;
 #[cfg(feature = "profiling")]
 pub mod profiling;
+#[cfg(all(doctest, feature = "axum"))]
+#[doc = include_str!("../README.md")]
+mod readme {}
 mod redirect;
 #[cfg(feature = "arena")]
 mod request_cache;
