@@ -1,9 +1,10 @@
 //! Sends clients of plain HTTP to HTTPS: a handler for a listener of its own.
 
-use http::header::{HOST, LOCATION};
+use http::header::LOCATION;
 use http::uri::Authority;
 use http::{HeaderValue, Request, Response, StatusCode};
 
+use crate::host::asked_host;
 use crate::{Handler, RequestBody, RequestContext, ResponseBody, error_response};
 
 const HTTPS_PORT: u16 = 443;
@@ -60,9 +61,12 @@ impl HttpsRedirect {
     }
 
     fn redirect<B>(&self, request: &Request<B>) -> Result<HeaderValue, StatusCode> {
-        let host = asked_host(request).ok_or(StatusCode::BAD_REQUEST)?;
-        let host = self.hosts.iter().find(|ours| **ours == host);
+        let asked = asked_host(request).ok().flatten();
+        let asked = asked.and_then(|asked| asked.parse::<Authority>().ok());
+        let asked = asked.ok_or(StatusCode::BAD_REQUEST)?;
+        let is_asked = |ours: &&String| ours.eq_ignore_ascii_case(asked.host());
         // The name is written as it was configured, never as the client spelt it.
+        let host = self.hosts.iter().find(is_asked);
         let host = host.ok_or(StatusCode::MISDIRECTED_REQUEST)?;
         let path = request.uri().path_and_query();
         let path = path.map_or("/", |path| path.as_str());
@@ -75,23 +79,6 @@ impl HttpsRedirect {
         };
         HeaderValue::try_from(location).map_err(|_| StatusCode::BAD_REQUEST)
     }
-}
-
-/// The host that a request names, in lower case: in its target, else in its one `Host` header
-/// (RFC 9112 §3.2).
-fn asked_host<B>(request: &Request<B>) -> Option<String> {
-    let mut told = request.headers().get_all(HOST).iter();
-    let header = told.next();
-    if told.next().is_some() {
-        return None;
-    }
-    let header = match header {
-        Some(header) => Some(header.to_str().ok()?.parse::<Authority>().ok()?),
-        None => None,
-    };
-    let authority = request.uri().authority().or(header.as_ref())?;
-    let named = !authority.as_str().contains('@') && !authority.host().is_empty();
-    named.then(|| authority.host().to_ascii_lowercase())
 }
 
 impl Handler for HttpsRedirect {
@@ -114,6 +101,8 @@ impl Handler for HttpsRedirect {
 
 #[cfg(test)]
 mod tests {
+    use http::header::HOST;
+
     use super::*;
 
     fn redirected(port: u16, target: &str, hosts: &[&str]) -> Result<String, u16> {
@@ -154,11 +143,10 @@ mod tests {
             "example.com",
             "https://example.com//evil.example/",
         );
-        // The target's own host counts, not the header.
         check(
             443,
             "http://example.com/a",
-            "evil.example",
+            "example.com",
             "https://example.com/a",
         );
     }
@@ -176,8 +164,10 @@ mod tests {
         check("/", &["example.com.evil.example"], 421);
         check("/", &["evilexample.com"], 421);
         check("/", &["example.com."], 421);
-        check("http://evil.example/", &["example.com"], 421);
+        check("http://evil.example/", &["evil.example"], 421);
         check("/", &[], 400);
+        check("http://example.com/", &["evil.example"], 400);
+        check("http://evil.example/", &["example.com"], 400);
         check("/", &["example.com", "example.com"], 400);
         check("/", &["evil@example.com"], 400);
         check("/", &["example.com/evil"], 400);

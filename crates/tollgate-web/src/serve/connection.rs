@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep_until, timeout_at};
 use tokio_rustls::TlsAcceptor;
@@ -18,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use super::drain::Stage;
 use super::request::{Connected, serve};
 use super::state::{ConnectionState, Verdict};
-use super::stream::WatchedStream;
+use super::stream::{Transport, WatchedStream};
 use crate::http_metrics::Closed;
 use crate::{ClientCertificate, Handler, ServerConfig};
 
@@ -56,7 +56,7 @@ pub(super) async fn run<H: Handler>(
 /// Serves one accepted connection in plain text.
 pub(super) async fn run_plain<I, H>(stream: I, connected: Connected<H>, accepted: Instant)
 where
-    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    I: Transport,
     H: Handler,
 {
     let state = Arc::clone(&connected.state);
@@ -96,7 +96,7 @@ async fn converse_plain<I, H>(
     accepted: Instant,
 ) -> Result<(), Closed>
 where
-    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    I: Transport,
     H: Handler,
 {
     if !connected.state.shared.config.http2 {
@@ -159,7 +159,7 @@ async fn speak<I, H>(
     connected: Connected<H>,
 ) -> Result<(), Closed>
 where
-    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    I: Transport,
     H: Handler,
 {
     let state = Arc::clone(&connected.state);

@@ -113,6 +113,8 @@ pub(crate) struct ConnectionState {
     answer_unwritten: AtomicBool,
     write_blocked_since: AtomicU64,
     linger_since: AtomicU64,
+    /// The client took nothing for too long, and the connection is to be cut.
+    given_up: AtomicBool,
     /// For HTTP/2, since when each answer waits to be read; slots are reused.
     answers: parking_lot::Mutex<Vec<u64>>,
     /// For HTTP/2, an answer began to wait when no other did.
@@ -147,6 +149,7 @@ impl ConnectionState {
             answer_unwritten: AtomicBool::new(false),
             write_blocked_since: AtomicU64::new(NEVER),
             linger_since: AtomicU64::new(NEVER),
+            given_up: AtomicBool::new(false),
             answers: parking_lot::Mutex::new(Vec::new()),
             answer_unwatched: AtomicBool::new(false),
         }
@@ -298,6 +301,11 @@ impl ConnectionState {
         self.lingering();
     }
 
+    /// Whether what the client has not taken is not to be kept for it.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Relaxed)
+    }
+
     /// Judges the connection at `now`.
     pub(super) fn look(&self, now: Instant) -> Verdict {
         let config = &self.shared.config;
@@ -321,6 +329,8 @@ impl ConnectionState {
         ];
         for (end, reason) in aborts {
             if end.is_some_and(|end| end <= now) {
+                let given_up = reason == Closed::WriteTimeout;
+                self.given_up.store(given_up, Ordering::Relaxed);
                 return Verdict::Abort(reason);
             }
         }

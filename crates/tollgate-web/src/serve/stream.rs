@@ -7,6 +7,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::server::TlsStream;
 
 use super::early_error::rewrite;
 use super::frames::{Frames, Head};
@@ -15,8 +17,32 @@ use super::state::ConnectionState;
 /// Reads that one poll may throw away after our last byte.
 const DISCARDED_READS_MAX: usize = 16;
 
+/// What connections run over.
+pub(super) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// When it is dropped, what its peer has not taken is dropped too.
+    fn give_up_unsent(&self);
+}
+
+impl Transport for TcpStream {
+    fn give_up_unsent(&self) {
+        // Fails only on a connection that is already gone.
+        let _ = self.set_zero_linger();
+    }
+}
+
+impl Transport for UnixStream {
+    /// Its peer holds what it has not taken.
+    fn give_up_unsent(&self) {}
+}
+
+impl<I: Transport> Transport for TlsStream<I> {
+    fn give_up_unsent(&self) {
+        self.get_ref().0.give_up_unsent();
+    }
+}
+
 /// A TCP or TLS stream under watch.
-pub(super) struct WatchedStream<I> {
+pub(super) struct WatchedStream<I: Transport> {
     inner: I,
     /// What was read to tell the protocol.
     prefix: Bytes,
@@ -36,7 +62,15 @@ enum Reading {
     Discarding,
 }
 
-impl<I> WatchedStream<I> {
+impl<I: Transport> Drop for WatchedStream<I> {
+    fn drop(&mut self) {
+        if self.state.is_given_up() {
+            self.inner.give_up_unsent();
+        }
+    }
+}
+
+impl<I: Transport> WatchedStream<I> {
     pub(super) fn new(inner: I, prefix: Bytes, state: Arc<ConnectionState>) -> Self {
         let frames = state.is_http2().then(Frames::new);
         Self {
@@ -60,7 +94,7 @@ impl<I> WatchedStream<I> {
     }
 }
 
-impl<I: AsyncRead + Unpin> AsyncRead for WatchedStream<I> {
+impl<I: Transport> AsyncRead for WatchedStream<I> {
     #[inline]
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -92,7 +126,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for WatchedStream<I> {
     }
 }
 
-impl<I: AsyncRead + AsyncWrite + Unpin> WatchedStream<I> {
+impl<I: Transport> WatchedStream<I> {
     /// A client that takes some of a long answer is a reader, however slow: the system lets us
     /// write again only when a good part of what it held has been taken.
     #[inline]
@@ -144,7 +178,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> WatchedStream<I> {
     }
 }
 
-impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WatchedStream<I> {
+impl<I: Transport> AsyncWrite for WatchedStream<I> {
     #[inline]
     fn poll_write(
         mut self: Pin<&mut Self>,
@@ -218,6 +252,10 @@ mod tests {
     use crate::{HttpMetrics, ServerConfig};
 
     const PATIENCE: Duration = Duration::from_secs(30);
+
+    impl Transport for DuplexStream {
+        fn give_up_unsent(&self) {}
+    }
 
     fn watched(stream: DuplexStream) -> WatchedStream<DuplexStream> {
         let config = ServerConfig {

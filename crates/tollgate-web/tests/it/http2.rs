@@ -277,7 +277,7 @@ fn clients_that_open_no_window_are_cut_off() {
         let mut client = server.connect();
         client.greet(&[0, 4, 0, 0, 0, window]);
         client.send(frame(HEADERS, END_STREAM | END_HEADERS, 1, &get(path)));
-        assert!(client.is_cut_off(), "{window} {path}");
+        assert!(client.is_reset(), "{window} {path}");
         server.wait_for_metric(&format!(
             "http_connections_closed_total{{reason=\"write_timeout\"}} {count}"
         ));

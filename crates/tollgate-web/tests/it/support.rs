@@ -296,14 +296,19 @@ impl Client {
 
     /// Whether the server has ended the connection, in whatever way.
     pub(crate) fn is_cut_off(&mut self) -> bool {
-        let mut space = [0; 65_536];
-        loop {
-            match self.stream.read(&mut space) {
-                Ok(0) => return true,
-                Ok(_) => {}
-                Err(error) => return error.kind() == std::io::ErrorKind::ConnectionReset,
-            }
-        }
+        let end = self.end();
+        end.is_none_or(|error| error.kind() == std::io::ErrorKind::ConnectionReset)
+    }
+
+    /// Whether the server has ended the connection without sending all that it had to.
+    pub(crate) fn is_reset(&mut self) -> bool {
+        let end = self.end();
+        end.is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset)
+    }
+
+    /// Reads to the end: what went wrong, if anything did.
+    fn end(&mut self) -> Option<std::io::Error> {
+        std::io::copy(&mut self.stream, &mut std::io::sink()).err()
     }
 }
 
