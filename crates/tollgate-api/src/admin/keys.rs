@@ -36,10 +36,11 @@ pub(super) async fn rotate<S: Store>(
     origin: Origin,
     Json(rotation): Json<Rotation>,
 ) -> Result<Response, Failure> {
-    let rotated = state
-        .issuer()
-        .rotate_key(rotation.alg, &state.context())
-        .await;
+    let issuer = state.issuer();
+    let rotated = match issuer.prepare_key(rotation.alg).await {
+        Ok(()) => issuer.rotate_key(rotation.alg, &state.context()).await,
+        Err(error) => Err(error),
+    };
     let target = rotated
         .as_ref()
         .ok()

@@ -94,6 +94,10 @@ impl Keys {
             let changed = draft.ring != stored;
             if changed {
                 draft.ring.revision = stored.revision.saturating_add(1);
+                // Seen before it is stored: a slow disk is not at the expense of validators, which
+                // need their time to learn a key before it signs.
+                let announcing = self.prepared.load().announcing(&draft.ring, now)?;
+                self.prepared.store(Arc::new(announcing));
                 let change = store.replace_key_ring(draft.ring.clone()).await?;
                 if change == KeyRingChange::Conflict {
                     continue;
@@ -260,7 +264,7 @@ impl Keys {
     /// Swaps in `ring` for requests; whether keys left.
     fn install(&self, ring: KeyRing, now: UnixSeconds) -> Result<bool, IssuerError> {
         let known = self.prepared.load();
-        if known.ring == ring {
+        if known.is_of(&ring) {
             return Ok(false);
         }
         let later = Prepared::new(ring, &known, &self.master, now)?;

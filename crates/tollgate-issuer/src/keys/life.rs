@@ -30,8 +30,22 @@ impl<S: Store> Issuer<S> {
         Ok(outcome.plan.next.map_or(POLL, |next| until(next).min(POLL)))
     }
 
+    /// Makes the material of the next key of `algorithm` (the default one unless given), which may
+    /// take seconds; [`rotate_key`](Self::rotate_key) then takes none.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::Invalid`] for algorithms that no JWT is signed with here,
+    /// [`AdminError::Broken`] when the generator does not answer.
+    pub async fn prepare_key(&self, algorithm: Option<Algorithm>) -> Result<(), AdminError> {
+        let algorithm = algorithm.unwrap_or(self.settings.keys.signing_alg);
+        require_asymmetric(algorithm)?;
+        Ok(self.keys.make_spares(&[algorithm]).await?)
+    }
+
     /// Makes the successor of the key that signs with `algorithm` (the default one unless given):
-    /// published now, signing once validators had time to learn it.
+    /// published now, signing once validators had time to learn it. Their time begins with that of
+    /// `context`, so the material is better there by then.
     ///
     /// # Errors
     ///

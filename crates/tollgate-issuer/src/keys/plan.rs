@@ -11,8 +11,8 @@ use super::ring::{KEYS_MAX, is_current, published};
 /// How long before its birth a key's material is made, so that the birth itself takes no time.
 const PREPARE_AHEAD: Duration = Duration::from_secs(60);
 
-/// How much earlier than it must a key is published: dates are whole seconds, and until its birth is
-/// on the disk nobody sees it.
+/// How much earlier than it must a key is published: dates are whole seconds, and a birth is planned
+/// a little before anybody can see it.
 const SLACK: Duration = Duration::from_secs(1);
 
 /// How keys follow each other.

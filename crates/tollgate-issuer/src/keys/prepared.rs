@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use tollgate_jose::{Algorithm, Jwk, SigningKey, VerifyingKey, encode_header};
+use tollgate_jose::{Algorithm, Jwk, KeyError, SigningKey, VerifyingKey, encode_header};
 use tollgate_protocol::UnixSeconds;
 use tollgate_store::{KeyRing, StoredKey};
 
@@ -34,7 +34,7 @@ impl SigningEntry {
         };
         let pkcs8 = master.open(&stored.sealed, &associated)?;
         let key = SigningKey::from_pkcs8(algorithm, &pkcs8)
-            .map_err(|error| IssuerError::Corrupt(error.to_string()))?
+            .map_err(corrupt_key)?
             .with_kid(&stored.kid);
         let header = |typ| encode_header(algorithm, &stored.kid, typ);
         Ok(Self {
@@ -54,6 +54,7 @@ pub(crate) struct VerifyingEntry {
 }
 
 /// One unrevoked key of the ring.
+#[derive(Clone)]
 struct Entry {
     signing: Arc<SigningEntry>,
     verifying: Arc<VerifyingEntry>,
@@ -80,15 +81,14 @@ impl Entry {
             });
         }
         let signing = SigningEntry::unseal(stored, master)?;
-        let corrupt = |error: tollgate_jose::KeyError| IssuerError::Corrupt(error.to_string());
-        let public = Jwk::from_slice(stored.public_jwk.as_bytes()).map_err(corrupt)?;
+        let public = public_jwk(stored)?;
         // The public half stands unsealed in the store: whoever can write there could have put
         // their own key under this identifier and then sign as the issuer.
         let own = signing.key.public_jwk();
         if own.is_none_or(|own| own.thumbprint() != public.thumbprint()) {
             return Err(SealError::Rejected.into());
         }
-        let key = VerifyingKey::from_jwk(&public).map_err(corrupt)?;
+        let key = VerifyingKey::from_jwk(&public).map_err(corrupt_key)?;
         let verifying = VerifyingEntry {
             kid: stored.kid.clone(),
             key,
@@ -112,6 +112,8 @@ pub(super) struct Prepared {
     pub(super) ring: KeyRing,
     /// The unrevoked keys in the order of the ring. They are few, so a walk beats a map.
     entries: Vec<Entry>,
+    /// Public halves of keys that are being stored.
+    announced: Vec<Jwk>,
     jwks: ArcSwap<JwksDocument>,
 }
 
@@ -120,7 +122,8 @@ impl Default for Prepared {
         Self {
             ring: KeyRing::default(),
             entries: Vec::new(),
-            jwks: ArcSwap::from_pointee(document(&[], UnixSeconds::default())),
+            announced: Vec::new(),
+            jwks: ArcSwap::from_pointee(document(&[], &[], UnixSeconds::default())),
         }
     }
 }
@@ -137,12 +140,34 @@ impl Prepared {
         let entries: Vec<Entry> = unrevoked
             .map(|stored| Entry::new(stored, known.entry(&stored.kid), master))
             .collect::<Result<_, _>>()?;
-        let jwks = ArcSwap::from_pointee(document(&entries, now));
+        let jwks = ArcSwap::from_pointee(document(&entries, &[], now));
         Ok(Self {
             ring,
             entries,
+            announced: Vec::new(),
             jwks,
         })
+    }
+
+    /// The same keys, and in the JWKS those too that will sign once `ring` is stored.
+    pub(super) fn announcing(&self, ring: &KeyRing, now: UnixSeconds) -> Result<Self, IssuerError> {
+        let is_coming = |key: &&StoredKey| {
+            key.revoked_at.is_none() && key.signs_from > now && self.entry(&key.kid).is_none()
+        };
+        let coming = ring.keys.iter().filter(is_coming);
+        let announced = coming.map(public_jwk).collect::<Result<Vec<_>, _>>()?;
+        let entries = self.entries.clone();
+        Ok(Self {
+            ring: self.ring.clone(),
+            jwks: ArcSwap::from_pointee(document(&entries, &announced, now)),
+            entries,
+            announced,
+        })
+    }
+
+    /// Whether these are the keys of `ring` and nothing else is published.
+    pub(super) fn is_of(&self, ring: &KeyRing) -> bool {
+        self.ring == *ring && self.announced.is_empty()
     }
 
     fn entry(&self, kid: &str) -> Option<&Entry> {
@@ -176,7 +201,7 @@ impl Prepared {
         if jwks.stale_from.is_none_or(|stale_from| now < stale_from) {
             return Arc::clone(&jwks);
         }
-        let fresh = Arc::new(document(&self.entries, now));
+        let fresh = Arc::new(document(&self.entries, &self.announced, now));
         self.jwks.store(Arc::clone(&fresh));
         fresh
     }
@@ -189,13 +214,19 @@ impl Prepared {
     }
 }
 
-fn document(entries: &[Entry], now: UnixSeconds) -> JwksDocument {
+fn document(entries: &[Entry], announced: &[Jwk], now: UnixSeconds) -> JwksDocument {
     let there = || entries.iter().filter(|entry| !entry.is_gone(now));
     let stale_from = there().filter_map(|entry| entry.gone_at).min();
-    JwksDocument::new(
-        there().map(|entry| entry.public.clone()).collect(),
-        stale_from,
-    )
+    let public = there().map(|entry| &entry.public).chain(announced);
+    JwksDocument::new(public.cloned().collect(), stale_from)
+}
+
+fn public_jwk(stored: &StoredKey) -> Result<Jwk, IssuerError> {
+    Jwk::from_slice(stored.public_jwk.as_bytes()).map_err(corrupt_key)
+}
+
+fn corrupt_key(error: KeyError) -> IssuerError {
+    IssuerError::Corrupt(error.to_string())
 }
 
 pub(super) fn algorithm(stored: &StoredKey) -> Result<Algorithm, IssuerError> {

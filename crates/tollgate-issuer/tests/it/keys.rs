@@ -177,6 +177,31 @@ async fn rotation_by_hand_publishes_before_it_signs() {
 }
 
 #[tokio::test]
+async fn a_key_is_published_before_it_is_stored_and_signs_after() {
+    let bench = Bench::new();
+    let issuer = bench.open().await;
+    bench.client(&issuer, "c").await;
+    let before = kid(&bench.access_token(&issuer, "c").await);
+    bench.store.keep_ring(true);
+    bench.pass(9 * DAY);
+    let _ = issuer.tick_keys(&bench.context()).await.unwrap_err();
+    let published = bench.jwks(&issuer);
+    assert_eq!(published.kids().len(), 2);
+    assert_eq!(issuer.keys(&bench.context()).len(), 1);
+    bench.pass(DAY + SLACK);
+    assert_eq!(kid(&bench.access_token(&issuer, "c").await), before);
+    // What was not stored is no longer published once another key is.
+    bench.store.keep_ring(false);
+    issuer.tick_keys(&bench.context()).await.unwrap();
+    let stored = bench.jwks(&issuer);
+    assert_eq!(stored.kids().len(), 2);
+    assert_ne!(stored.kids(), published.kids());
+    bench.pass(DAY + SLACK);
+    let after = kid(&bench.access_token(&issuer, "c").await);
+    assert_eq!(after, stored.kids()[1]);
+}
+
+#[tokio::test]
 async fn no_more_keys_than_validators_read() {
     let bench = Bench::new();
     let issuer = bench.open().await;
@@ -197,6 +222,11 @@ async fn nothing_is_signed_with_a_shared_secret() {
         .await
         .unwrap_err();
     assert!(matches!(refused, AdminError::Invalid(_)), "{refused}");
+    let refused = issuer.prepare_key(Some(Algorithm::HS256)).await;
+    assert!(
+        matches!(refused, Err(AdminError::Invalid(_))),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ pub(crate) struct SharedStore(Arc<Inner>);
 struct Inner {
     memory: MemoryStore,
     is_down: AtomicBool,
+    keeps_ring: AtomicBool,
     conflicts: AtomicUsize,
     client_pages: AtomicUsize,
     standings: AtomicUsize,
@@ -59,6 +60,11 @@ impl Gatekeeper {
 impl SharedStore {
     pub(crate) fn set_down(&self, is_down: bool) {
         self.0.is_down.store(is_down, Ordering::Relaxed);
+    }
+
+    /// Whether no change of the key ring is stored.
+    pub(crate) fn keep_ring(&self, keeps: bool) {
+        self.0.keeps_ring.store(keeps, Ordering::Relaxed);
     }
 
     /// Lets the next so many changes of a client or the key ring meet a faster one.
@@ -206,6 +212,9 @@ impl Store for SharedStore {
     }
 
     async fn replace_key_ring(&self, ring: KeyRing) -> Result<KeyRingChange, StoreError> {
+        if self.0.keeps_ring.load(Ordering::Relaxed) {
+            return Err(StoreError::WriteFailed("switched off".into()));
+        }
         if self.takes_conflict() {
             return Ok(KeyRingChange::Conflict);
         }
