@@ -43,6 +43,10 @@ const PROGRAMS: &[Program] = &[
         packages: &["redis-server"],
     },
     Program {
+        names: &["systemd-analyze"],
+        packages: &["systemd"],
+    },
+    Program {
         names: &["valgrind"],
         packages: &["valgrind"],
     },

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// The root of the workspace.
 pub(crate) fn root() -> &'static Path {
@@ -38,6 +38,16 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
         bail!("{shown}: {status}");
     }
     Ok(())
+}
+
+/// Asks a process to end.
+///
+/// # Errors
+/// When there is no such process.
+pub(crate) fn terminate(process: &Child) -> Result<()> {
+    // The shell's own `kill`: not every machine has the program.
+    let kill = format!("kill -TERM {}", process.id());
+    run(Command::new("sh").args(["-c", &kill]))
 }
 
 /// What `command` prints on standard output.

@@ -24,9 +24,11 @@ mod command;
 mod http;
 mod peer;
 mod server;
+mod signal;
 
 pub use client::TestClient;
 pub use command::{Output, run};
 pub use http::{Answer, Http};
-pub use peer::find_peer;
+pub use peer::{find_peer, say_skipped, skip};
 pub use server::{Builder, TestServer};
+pub use signal::send_signal;

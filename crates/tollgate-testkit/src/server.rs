@@ -4,14 +4,14 @@ use std::{
     fs,
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError, mpsc},
     time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 
-use crate::{Http, Output, TestClient, command, run};
+use crate::{Http, Output, TestClient, command, run, send_signal};
 
 /// Longer than any start or stop takes; only a hang runs into it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -279,11 +279,9 @@ impl TestServer {
     ///
     /// # Panics
     ///
-    /// When there is no such process or no `kill`.
+    /// When there is no such process.
     pub fn signal(&self, name: &str) {
-        let id = self.process.id().to_string();
-        let status = made(Command::new("kill").args(["-s", name, &id]).status());
-        assert!(status.success(), "kill -s {name} {id}");
+        send_signal(self.process.id(), name);
     }
 
     /// Ends it with SIGTERM; returns how it ended.

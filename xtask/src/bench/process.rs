@@ -1,7 +1,7 @@
 //! The servers under test, each pinned to core 0 and ended with its value.
 
 use super::rows::Client;
-use crate::run::{output, run, target};
+use crate::run::{output, target, terminate};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -162,7 +162,7 @@ impl Tollgate {
     /// # Errors
     /// When it cannot be asked or ends badly.
     pub(crate) fn stop(mut self) -> Result<()> {
-        run(Command::new("kill").args(["-TERM", &self.child.id().to_string()]))?;
+        terminate(&self.child)?;
         let status = self.child.wait()?;
         if !status.success() {
             bail!("the server ended with {status}");

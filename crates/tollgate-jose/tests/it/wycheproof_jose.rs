@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tollgate_jose::{Compact, Jwk, JwkSet, KeySet, Limits, VerifyingKey};
+use tollgate_testkit::say_skipped;
 
 /// Where outside test vectors are kept: beside the workspace, not in it.
 pub(crate) fn vectors(path: &str) -> Option<PathBuf> {
@@ -14,7 +15,7 @@ pub(crate) fn vectors(path: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    eprintln!("skipped: {} is not there", path.display());
+    say_skipped(&format!("the test vectors at {}", path.display()));
     None
 }
 

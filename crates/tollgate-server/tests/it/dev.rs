@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use tollgate_testkit::{Builder, TestServer, run};
+use tollgate_testkit::{Builder, TestServer, run, skip};
 
 use crate::BINARY;
 
@@ -47,7 +47,7 @@ fn check_lines(server: &TestServer) {
 #[test]
 fn the_printed_lines_work_and_go_on_working() {
     if Command::new("curl").arg("--version").output().is_err() {
-        println!("SKIPPED: there is no curl on this machine");
+        skip("curl");
         return;
     }
     let server = TestServer::start(BINARY);

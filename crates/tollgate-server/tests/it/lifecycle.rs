@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use tollgate_testkit::{Builder, TestServer};
+use tollgate_testkit::{Builder, TestServer, send_signal};
 
 use crate::BINARY;
 
@@ -155,9 +155,7 @@ fn a_hangup_while_it_starts_does_not_end_it() {
         assert_eq!(process.try_wait().unwrap(), None, "it ended");
         std::thread::yield_now();
     };
-    let id = process.id().to_string();
-    let sent = Command::new("kill").args(["-s", "HUP", &id]).status();
-    assert!(sent.unwrap().success());
+    send_signal(process.id(), "HUP");
     // Not an error of the test if it is gone: what it prints tells.
     let text: String = (0..32).map(|byte| format!("{byte:02x}")).collect();
     let _ = key.write_all(text.as_bytes());

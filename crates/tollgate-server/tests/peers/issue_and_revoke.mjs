@@ -1,8 +1,12 @@
 // oauth4webapi as a client: discovery, client_credentials, introspection (plain and signed) and
 // revocation, with every way of client authentication. Reads what to talk to from PEER.
+import { webcrypto } from 'node:crypto'
 import assert from 'node:assert/strict'
 import * as oauth from 'oauth4webapi'
 import { importJWK } from 'jose'
+
+// Node.js 18 does not have it there yet.
+globalThis.crypto ??= webcrypto
 
 const peer = JSON.parse(process.env.PEER)
 const insecure = { [oauth.allowInsecureRequests]: true }

@@ -1,6 +1,10 @@
 // jose as a resource server: verifies our JWTs through our JWKS, and refuses what it must.
+import { webcrypto } from 'node:crypto'
 import assert from 'node:assert/strict'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
+
+// Node.js 18 does not have it there yet.
+globalThis.crypto ??= webcrypto
 
 const peer = JSON.parse(process.env.PEER)
 const metadata = await (await fetch(`${peer.issuer}/.well-known/oauth-authorization-server`)).json()

@@ -10,7 +10,9 @@ use std::{
 use tollgate_store::{Health, Probe, Store, StoreError, conformance::sample};
 use tollgate_store_embedded::EmbeddedStore;
 
-use crate::support::{child, child_directory, insert, open, register, runtime, skipped, stands};
+use tollgate_testkit::{say_skipped, skip};
+
+use crate::support::{child, child_directory, insert, open, register, runtime, stands};
 
 /// A small file system, until it is dropped.
 struct SmallDisk(PathBuf);
@@ -48,7 +50,7 @@ async fn all_stand(store: &EmbeddedStore, numbers: std::ops::Range<u64>) {
 fn a_full_disk_stops_writing_and_loses_nothing() {
     let directory = tempfile::tempdir().expect("a directory");
     let Some(disk) = SmallDisk::mount(directory.path(), 24) else {
-        skipped("a_full_disk_stops_writing_and_loses_nothing: may not mount a file system");
+        say_skipped("the right to mount a file system");
         return;
     };
     let ballast = directory.path().join("ballast");
@@ -136,7 +138,7 @@ fn a_failed_sync_stops_writing_and_acknowledges_nothing() {
         .arg("-ldl")
         .status();
     if !compiled.is_ok_and(|status| status.success()) {
-        skipped("a_failed_sync_stops_writing_and_acknowledges_nothing: no C compiler");
+        skip("a C compiler");
         return;
     }
     let status = child("disk::child_whose_disk_fails", directory.path())

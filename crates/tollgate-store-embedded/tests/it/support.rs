@@ -111,9 +111,3 @@ pub(crate) fn copy(from: &Path, to: &Path) {
         fs::create_dir_all(to.join(name)).expect("a directory");
     }
 }
-
-/// Says that a test could not do its work here.
-#[expect(clippy::print_stderr, reason = "a test that was left out must be seen")]
-pub(crate) fn skipped(why: &str) {
-    eprintln!("SKIPPED: {why}");
-}

@@ -1,6 +1,10 @@
 // Judges tokens with jose: one JSON string a line in, one word a line out.
+import { webcrypto } from 'node:crypto'
 import { createInterface } from 'node:readline'
 import { createLocalJWKSet, jwtVerify } from 'jose'
+
+// Node.js 18 does not have it there yet.
+globalThis.crypto ??= webcrypto
 
 const peer = JSON.parse(process.env.PEER)
 const keys = createLocalJWKSet({ keys: peer.keys })

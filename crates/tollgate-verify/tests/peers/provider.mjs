@@ -1,10 +1,13 @@
 // oidc-provider on a free port: prints its issuer, then obeys one JSON command a line on stdin and
 // answers each with one line. It ends with its stdin.
-import { createHash, randomUUID } from 'node:crypto'
+import { createHash, randomUUID, webcrypto } from 'node:crypto'
 import { createServer } from 'node:http'
 import { createInterface } from 'node:readline'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, SignJWT } from 'jose'
 import Provider from 'oidc-provider'
+
+// Node.js 18 does not have it there yet.
+globalThis.crypto ??= webcrypto
 
 // Node.js 20 does not have it yet.
 URL.parse ??= (text) => (URL.canParse(text) ? new URL(text) : null)

@@ -127,7 +127,7 @@ impl Server {
     /// # Errors
     /// When it cannot be asked.
     pub(super) fn stop(mut self) -> Result<()> {
-        run::run(Command::new("kill").args(["-TERM", &self.pid().to_string()]))?;
+        run::terminate(&self.child)?;
         self.child.wait()?;
         Ok(())
     }

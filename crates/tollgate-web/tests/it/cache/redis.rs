@@ -307,11 +307,11 @@ async fn an_invalidation_that_a_frozen_server_missed_is_made_up_for() {
     };
     let (a, b) = (redis.instance().await, redis.instance().await);
     warm([&a, &b], "k", PLAIN).await;
-    redis.signal("-STOP");
+    redis.signal("STOP");
     assert_eq!(a.delete("k").await, Err(CacheError::Unavailable));
     assert_eq!(a.get("k").await, None, "the deleter forgets at once");
     until("b notices the silence", async || b.get_local("k").is_none()).await;
-    redis.signal("-CONT");
+    redis.signal("CONT");
     until("a has made up for it", async || {
         assert_eq!(a.get("k").await, None);
         a.set("probe", text("1"), PLAIN).await.is_ok()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use tollgate_testkit::find_peer;
+use tollgate_testkit::{find_peer, send_signal};
 use tollgate_web::cache::redis::{RedisConfig, RedisLevel};
 use tollgate_web::cache::{Cache, CacheConfig, SecondLevel};
 
@@ -58,9 +58,7 @@ impl RedisServer {
 
     /// Stops the process without closing anything, or lets it go on.
     pub(super) fn signal(&self, signal: &str) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args([signal, &pid]).status();
-        assert!(sent.unwrap().success());
+        send_signal(self.child.id(), signal);
     }
 
     /// How one instance of an application reaches it.
