@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 const STALL: Duration = Duration::from_secs(15);
 /// The longest that the event queue is waited for.
 const TICK: Duration = Duration::from_millis(100);
+/// What is shorter is no token: ours have 38 characters and more.
+const TOKEN_BYTES_MIN: usize = 30;
 /// The event queue counts in milliseconds; closer to a due time than this, it is polled.
 const SPIN: Duration = Duration::from_millis(2);
 
@@ -79,6 +81,10 @@ struct Engine<'a> {
     idle: Vec<usize>,
     under_way: usize,
     pace: Pace,
+    /// When the measured time begins.
+    from: Instant,
+    /// When no further request is due.
+    over: Instant,
     begin: Option<Mark>,
     end: Option<Mark>,
     right: u64,
@@ -149,6 +155,7 @@ impl<'a> Engine<'a> {
         }
         let latency = Histogram::new_with_bounds(1, 60_000_000_000, 3)
             .map_err(|error| LoadError::Usage(error.to_string()))?;
+        let start = Instant::now();
         Ok(Self {
             plan,
             scenario,
@@ -156,7 +163,9 @@ impl<'a> Engine<'a> {
             idle: (0..connections.len()).collect(),
             connections,
             under_way: 0,
-            pace: Pace::new(plan.rate, Instant::now()),
+            pace: Pace::new(plan.rate, start),
+            from: start + plan.warm_up,
+            over: start + plan.warm_up + plan.duration,
             begin: None,
             end: None,
             right: 0,
@@ -180,7 +189,7 @@ impl<'a> Engine<'a> {
                 self.waited += now - turned;
             }
             turned = now;
-            self.mark(start, now);
+            self.mark(now);
             shown.show(now, || self.so_far(now.duration_since(start)));
             self.start_due(now)?;
             if self.end.is_some() && self.under_way == 0 {
@@ -209,21 +218,28 @@ impl<'a> Engine<'a> {
     }
 
     /// Begins and ends the measured time.
-    fn mark(&mut self, start: Instant, now: Instant) {
-        let run = now.duration_since(start);
-        if self.begin.is_none() && run >= self.plan.warm_up {
+    fn mark(&mut self, now: Instant) {
+        if self.begin.is_none() && now >= self.from {
             self.begin = Some(Mark::now(self.plan.pid));
         }
-        if self.end.is_none() && run >= self.plan.warm_up + self.plan.duration {
+        // On a schedule all that was due belongs to the run, however late it is answered: else a
+        // stall at its end would not be seen.
+        let owes = self.plan.rate.is_some() && (self.under_way > 0 || self.due(now).is_some());
+        if self.end.is_none() && now >= self.over && !owes {
             self.end = Some(Mark::now(self.plan.pid));
         }
     }
 
+    /// Since when the next request is due, if one is.
+    fn due(&self, now: Instant) -> Option<Instant> {
+        match self.pace.next(now) {
+            Due::Since(since) if since < self.over => Some(since),
+            _ => None,
+        }
+    }
+
     fn start_due(&mut self, now: Instant) -> Result<(), LoadError> {
-        while self.end.is_none() {
-            let Due::Since(since) = self.pace.next(now) else {
-                return Ok(());
-            };
+        while let Some(since) = self.due(now) {
             let Some(index) = self.idle.pop() else {
                 return Ok(());
             };
@@ -252,7 +268,7 @@ impl<'a> Engine<'a> {
             return Ok(());
         };
         let Some(tag) = self.scenario.request(connection.compose()) else {
-            self.end.get_or_insert_with(|| Mark::now(self.plan.pid));
+            self.over = self.over.min(since);
             return Ok(());
         };
         connection.asked = Some(Asked { tag, since });
@@ -290,9 +306,9 @@ impl<'a> Engine<'a> {
                 self.under_way -= 1;
                 let now = Instant::now();
                 self.count(verdict, asked.since, now);
-                match self.pace.next(now) {
-                    Due::Since(since) if self.end.is_none() => self.start(index, since)?,
-                    _ => self.idle.push(index),
+                match self.due(now) {
+                    Some(since) => self.start(index, since)?,
+                    None => self.idle.push(index),
                 }
             }
         }
@@ -301,7 +317,7 @@ impl<'a> Engine<'a> {
 
     fn count(&mut self, verdict: Result<(), (String, String)>, since: Instant, now: Instant) {
         match verdict {
-            Ok(()) if self.begin.is_some() && self.end.is_none() => {
+            Ok(()) if self.is_measured(since) => {
                 self.answered += 1;
                 self.right += 1;
                 let nanoseconds = now.duration_since(since).as_nanos();
@@ -314,6 +330,15 @@ impl<'a> Engine<'a> {
                 self.example.get_or_insert(example);
             }
         }
+    }
+
+    /// Whether an answer that comes now belongs to the measured time.
+    fn is_measured(&self, since: Instant) -> bool {
+        let begun = match self.plan.rate {
+            Some(_) => since >= self.from,
+            None => self.begin.is_some(),
+        };
+        begun && self.end.is_none()
     }
 
     /// Counts a lost answer and connects again.
@@ -371,6 +396,42 @@ fn describe(response: &Response<'_>) -> (String, String) {
     let body = String::from_utf8_lossy(start);
     (
         format!("status {}", response.status),
-        format!("{} {body}", response.status),
+        format!("{} {}", response.status, without_tokens(&body)),
     )
+}
+
+/// The text with dots in place of whatever may be a token or a secret: no word is as long.
+fn without_tokens(text: &str) -> String {
+    let in_token = |c: char| c.is_ascii_alphanumeric() || "-_.~+/".contains(c);
+    let mut shown = String::new();
+    for piece in text.split_inclusive(|c| !in_token(c)) {
+        let token = piece.trim_end_matches(|c| !in_token(c));
+        if token.len() < TOKEN_BYTES_MIN {
+            shown.push_str(piece);
+        } else {
+            shown.push('…');
+            shown.push_str(piece.get(token.len()..).unwrap_or_default());
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_not_shown() {
+        let check = |text: &str, expected: &str| assert_eq!(without_tokens(text), expected);
+        check(
+            r#"{"error":"invalid_request","error_description":"no such grant"}"#,
+            r#"{"error":"invalid_request","error_description":"no such grant"}"#,
+        );
+        check(
+            r#"{"access_token":"eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJodHRwIn0","expires_in":3600}"#,
+            r#"{"access_token":"…","expires_in":3600}"#,
+        );
+        check("tgat_0123456789abcdefghijklmnop", "…");
+        check("", "");
+    }
 }

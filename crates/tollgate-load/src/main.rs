@@ -5,11 +5,7 @@
 //! schedule and latency is measured from the moment a request was due, so that a stalled server
 //! cannot hide its stall by slowing the load down.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command-line tool"
-)]
+#![expect(clippy::print_stderr, reason = "a command-line tool")]
 
 mod arguments;
 mod connection;
@@ -27,6 +23,7 @@ use arguments::Arguments;
 use clap::Parser as _;
 use error::LoadError;
 use report::Report;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 /// What the exit code says.
@@ -64,10 +61,11 @@ fn run(arguments: &Arguments) -> Result<Verdict, LoadError> {
     let probes = scenario.probes();
     let probes_failed = engine::probe(&target, &probes)?;
     let report = Report::new(arguments, &outcome, probes.len(), probes_failed);
+    let mut stdout = std::io::stdout();
     if arguments.json {
-        println!("{}", report.to_json()?);
+        writeln!(stdout, "{}", report.to_json()?)?;
     } else {
-        println!("{report}");
+        writeln!(stdout, "{report}")?;
     }
     if report.is_wrong() {
         eprintln!("tollgate-load: wrong answers: {}", report.complaints());

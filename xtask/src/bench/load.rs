@@ -56,7 +56,7 @@ impl Load {
     /// Asks the bare server.
     pub(crate) fn bare(bare: &Bare, baseline: Baseline, connections: usize) -> Self {
         let (scenario, path) = match baseline {
-            Baseline::Hello => ("get", "/"),
+            Baseline::Hello => ("hello", "/"),
             Baseline::Form => ("form", "/form"),
         };
         let arguments = vec![

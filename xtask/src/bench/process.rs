@@ -208,7 +208,6 @@ active_max = 0
 one_time_ttl = "10m"
 [[rate_limit.rules]]
 name = "client"
-routes = ["/oauth/token", "/oauth/ott", "/oauth/ott/redeem", "/oauth/introspect", "/oauth/revoke"]
 key = "client"
 capacity = 1000000
 fill_per_second = 1000000

@@ -4,8 +4,10 @@
 
 mod server;
 
+use serde_json::Value;
 use server::Server;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 fn load(url: &str, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_tollgate-load"))
@@ -68,6 +70,22 @@ fn only_right_answers_count() {
         "requests/s",
     );
     check(&["hello"], |_, _| (200, "bye".to_owned()), 1, "bye");
+}
+
+#[test]
+fn a_stall_at_the_end_is_seen_on_a_schedule() {
+    let server = Server::start(|_, number| {
+        if number == 5 {
+            std::thread::sleep(Duration::from_millis(600));
+        }
+        (200, "hello".to_owned())
+    });
+    let output = load(&server.url, &["hello", "--rate", "200", "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
+    // All that was due in 200 ms, those too that were answered later.
+    assert_eq!(report["right"], 40, "{report}");
+    let slowest = report["latency_us"]["max"].as_f64();
+    assert!(slowest.is_some_and(|max| max >= 300_000.0), "{report}");
 }
 
 #[test]
