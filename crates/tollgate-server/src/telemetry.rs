@@ -5,7 +5,7 @@ use std::{fmt, future::Future, time::Duration};
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::HeaderMap;
 use opentelemetry::{
     Context, KeyValue,
     propagation::TextMapPropagator as _,
@@ -73,20 +73,19 @@ impl Traces {
         }
     }
 
-    /// Runs `work` as the request that came with these headers; `status` reads its status code.
+    /// Runs `work` as this request; `outcome` reads what became of it.
     pub(crate) async fn request<T>(
         &self,
         request: &RequestTrace,
         work: impl Future<Output = T>,
-        status: impl FnOnce(&T) -> u16,
+        outcome: impl FnOnce(&T) -> Outcome,
     ) -> T {
         let builder = self
             .tracer
-            .span_builder(request.name())
+            .span_builder(request.method)
             .with_kind(SpanKind::Server);
         let builder = builder.with_attributes([
-            KeyValue::new("http.request.method", request.method.to_string()),
-            KeyValue::new("http.route", request.path),
+            KeyValue::new("http.request.method", request.method),
             KeyValue::new("tollgate.request_id", request.id.to_string()),
         ]);
         let Told { parent, links } = &request.told;
@@ -94,10 +93,15 @@ impl Traces {
         let span = self.tracer.build_with_context(builder, parent);
         let context = parent.with_span(span);
         let done = work.with_context(context.clone()).await;
-        let code = status(&done);
+        let Outcome { status, route } = outcome(&done);
         let span = context.span();
-        span.set_attribute(KeyValue::new("http.response.status_code", i64::from(code)));
-        if code >= 500 {
+        span.update_name(format!("{} {route}", request.method));
+        span.set_attribute(KeyValue::new("http.route", route));
+        span.set_attribute(KeyValue::new(
+            "http.response.status_code",
+            i64::from(status),
+        ));
+        if status >= 500 {
             span.set_status(Status::error("server error"));
         }
         span.end();
@@ -155,25 +159,21 @@ impl Told {
 /// What a trace says of a request; never a header or a query, either may hold a secret.
 pub(crate) struct RequestTrace {
     told: Told,
-    method: Method,
-    path: &'static str,
+    method: &'static str,
     id: RequestId,
 }
 
-impl RequestTrace {
-    /// The request with this method, path template and id, as a part of the trace that it was
-    /// `told` to be.
-    pub(crate) const fn new(told: Told, method: Method, path: &'static str, id: RequestId) -> Self {
-        Self {
-            told,
-            method,
-            path,
-            id,
-        }
-    }
+/// What became of a request.
+pub(crate) struct Outcome {
+    pub(crate) status: u16,
+    /// A path template.
+    pub(crate) route: &'static str,
+}
 
-    fn name(&self) -> String {
-        format!("{} {}", self.method, self.path)
+impl RequestTrace {
+    /// The request with this method and id, as a part of the trace that it was `told` to be.
+    pub(crate) const fn new(told: Told, method: &'static str, id: RequestId) -> Self {
+        Self { told, method, id }
     }
 }
 

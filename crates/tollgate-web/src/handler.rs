@@ -102,6 +102,12 @@ impl RequestContext {
         self.started
     }
 
+    /// The route under which the request is counted so far.
+    #[must_use]
+    pub const fn route(&self) -> RouteId {
+        self.route
+    }
+
     /// The route under which the request is counted; [`RouteId::OTHER`] unless set.
     pub fn set_route(&mut self, route: RouteId) {
         self.route = route;

@@ -27,6 +27,12 @@ impl RouteId {
     pub const fn new(index: u16) -> Self {
         Self(index.saturating_add(1))
     }
+
+    /// Its place in that list; `None` for [`RouteId::OTHER`].
+    #[must_use]
+    pub fn index(self) -> Option<usize> {
+        usize::from(self.0).checked_sub(1)
+    }
 }
 
 /// The metrics of all servers of a process; cheap to clone.

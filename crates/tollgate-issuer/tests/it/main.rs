@@ -13,5 +13,6 @@ mod bench;
 mod check;
 mod clients;
 mod keys;
+mod rotation;
 mod store;
 mod tokens;

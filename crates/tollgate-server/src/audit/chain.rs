@@ -86,8 +86,7 @@ pub(crate) enum Break {
 ///
 /// Says what is wrong with it.
 pub(crate) fn check(prev: &LineHash, line: &str) -> Result<LineHash, Break> {
-    let (rest, hash) = split(line.strip_suffix(END).ok_or(Break::Malformed)?, HASH)?;
-    let (event, own_prev) = split(rest, PREV)?;
+    let (event, own_prev, hash) = parts(line)?;
     if own_prev != *prev {
         return Err(Break::Order);
     }
@@ -96,6 +95,18 @@ pub(crate) fn check(prev: &LineHash, line: &str) -> Result<LineHash, Break> {
     } else {
         Err(Break::Changed)
     }
+}
+
+/// What `line` says that it follows, if it is one of an audit log.
+pub(crate) fn follows(line: &str) -> Option<LineHash> {
+    parts(line).ok().map(|(_, prev, _)| prev)
+}
+
+/// The event, the hash of the line before and the line's own.
+fn parts(line: &str) -> Result<(&str, LineHash, LineHash), Break> {
+    let (rest, hash) = split(line.strip_suffix(END).ok_or(Break::Malformed)?, HASH)?;
+    let (event, prev) = split(rest, PREV)?;
+    Ok((event, prev, hash))
 }
 
 /// What `line`, the first of a file, follows if it carries on the chain of another.

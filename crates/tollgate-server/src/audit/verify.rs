@@ -8,10 +8,10 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::chain::{Break, LineHash, check, continued};
+use super::chain::{Break, LineHash, check, continued, follows};
 
 /// The longest line, in bytes: identifiers and addresses are bounded, and so is what names them.
-const LINE_BYTES_MAX: usize = 64 * 1024;
+pub(super) const LINE_BYTES_MAX: usize = 64 * 1024;
 
 /// What an audit log is worth.
 pub(crate) enum Verdict {
@@ -41,6 +41,8 @@ pub(crate) enum Start {
     Begun,
     /// The line with this hash.
     After(LineHash),
+    /// Whatever it says: it stands in the middle of a file.
+    Within,
 }
 
 /// Checks the audit log at `path`.
@@ -84,8 +86,8 @@ pub(super) struct Chain {
     pub(super) last: LineHash,
     /// What the first line follows.
     first: LineHash,
-    /// Whether the first line may say itself what it follows.
-    may_continue: bool,
+    /// How the first line may say itself what it follows.
+    told: Option<fn(&str) -> Option<LineHash>>,
     buffer: Vec<u8>,
 }
 
@@ -98,16 +100,17 @@ pub(super) enum Next {
 
 impl Chain {
     pub(super) fn new(start: Start) -> Self {
-        let (first, may_continue) = match start {
-            Start::Begun => (LineHash::start(), true),
-            Start::After(hash) => (hash, false),
+        let (first, told): (_, Option<fn(&str) -> _>) = match start {
+            Start::Begun => (LineHash::start(), Some(continued)),
+            Start::After(hash) => (hash, None),
+            Start::Within => (LineHash::start(), Some(follows)),
         };
         Self {
             lines: 0,
             bytes: 0,
             last: first.clone(),
             first,
-            may_continue,
+            told,
             buffer: Vec::new(),
         }
     }
@@ -134,8 +137,8 @@ impl Chain {
         let Ok(line) = std::str::from_utf8(line) else {
             return Ok(Next::Broken(Break::Malformed));
         };
-        if std::mem::take(&mut self.may_continue)
-            && let Some(before) = continued(line)
+        if let Some(told) = self.told.take()
+            && let Some(before) = told(line)
         {
             self.first = before.clone();
             self.last = before;

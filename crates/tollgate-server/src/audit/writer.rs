@@ -74,6 +74,7 @@ impl AuditLog {
             file,
             last,
             lines: String::new(),
+            count: 0,
             has_failed: Arc::clone(&has_failed),
             queued: Arc::clone(&queued),
         };
@@ -157,6 +158,8 @@ struct Appender {
     last: LineHash,
     /// What is to be written next.
     lines: String,
+    /// How many lines that is.
+    count: usize,
     has_failed: Arc<AtomicBool>,
     queued: Arc<AtomicUsize>,
 }
@@ -189,19 +192,31 @@ impl Appender {
         for line in lines {
             self.last = append(&mut self.lines, &self.last, line);
         }
+        self.count += lines.len();
         self.queued.fetch_sub(lines.len(), Ordering::Relaxed);
     }
 
     fn write(&mut self) {
-        // Once a write has failed nobody knows what the disk holds; a restart finds out.
-        if !self.lines.is_empty() && !self.has_failed.load(Ordering::Acquire) {
-            let written = self.file.write_all(self.lines.as_bytes());
-            if let Err(error) = written.and_then(|()| self.file.sync_data()) {
-                tracing::error!(%error, "the audit log cannot be written; refusing what needs it");
-                self.has_failed.store(true, Ordering::Release);
-            }
+        if !self.lines.is_empty() {
+            self.write_lines();
         }
         self.lines.clear();
+        self.count = 0;
+    }
+
+    fn write_lines(&mut self) {
+        // Once a write has failed nobody knows what the disk holds; a restart finds out.
+        if !self.has_failed.load(Ordering::Acquire) {
+            let written = self.file.write_all(self.lines.as_bytes());
+            let Err(error) = written.and_then(|()| self.file.sync_data()) else {
+                return;
+            };
+            tracing::error!(%error, "the audit log cannot be written; refusing what needs it");
+            self.has_failed.store(true, Ordering::Release);
+        }
+        // Of what had been let begin before, and is done.
+        let lines = self.count;
+        tracing::error!(lines, "lines are missing from the audit log");
     }
 
     /// Goes on in the file that is at the path now, with `event` as its first line; with the old
@@ -212,6 +227,7 @@ impl Appender {
             Ok(Some(file)) => {
                 self.file = file;
                 self.last = append(&mut self.lines, &self.last, event);
+                self.count = 1;
                 self.write();
                 tracing::info!(path = %self.path.display(), "began a new audit log");
             }

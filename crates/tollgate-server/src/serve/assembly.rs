@@ -214,7 +214,7 @@ impl Assembly {
         let trusted = TrustedProxies::new(self.config.server.trusted_proxies);
         let traces = self.traces.map(|traces| (traces, trusted));
         let public = server.run(
-            Observed::new(api, route_templates().to_vec(), traces.clone()),
+            Observed::new(api, all_routes(), traces.clone()),
             ended(end.clone()),
         );
         let (server, inner) = self.admin;
@@ -224,7 +224,7 @@ impl Assembly {
         };
         let admin = server.run(
             // Outermost, so that what is logged and traced of a change belongs to its request.
-            RunToTheEnd::new(Observed::new(handler, ROUTE_TEMPLATES.to_vec(), traces)),
+            RunToTheEnd::new(Observed::new(handler, all_routes(), traces)),
             ended(end),
         );
         let drained = tokio::try_join!(public, admin);
@@ -366,6 +366,12 @@ fn http_metrics(registry: &Registry) -> anyhow::Result<HttpMetrics> {
         .chain(admin.iter().map(String::as_str))
         .collect();
     Ok(HttpMetrics::register(registry, &routes)?)
+}
+
+/// The path templates of both listeners, in the order in which requests are counted by them.
+fn all_routes() -> Vec<&'static str> {
+    let public = route_templates().into_iter();
+    public.chain(ROUTE_TEMPLATES).collect()
 }
 
 /// The place of the first management route among all.

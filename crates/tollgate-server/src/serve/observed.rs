@@ -4,22 +4,23 @@
 use std::{pin::pin, time::Instant};
 
 use http::{Method, Request, Response};
-use tollgate_web::{Handler, RequestBody, RequestContext, ResponseBody, TrustedProxies};
+use tollgate_web::{Handler, RequestBody, RequestContext, ResponseBody, RouteId, TrustedProxies};
 
 use crate::{
     logs,
-    telemetry::{RequestTrace, Told, Traces},
+    telemetry::{Outcome, RequestTrace, Told, Traces},
 };
 
-/// The path of a request in log and trace when it is none of ours: it may be anything, a secret
-/// too.
+/// What a request is called in log and trace when its path or its method is none of ours: it may be
+/// anything, a secret too.
 const OTHER: &str = "(other)";
+const OTHER_METHOD: &str = "_OTHER";
 
 /// A handler whose requests are told apart in the log.
 pub(super) struct Observed<H> {
     inner: H,
-    /// The paths that may be told as they stand.
-    paths: Vec<&'static str>,
+    /// The path templates of all routes, in the order in which requests are counted by them.
+    routes: Vec<&'static str>,
     /// Where traces go, and whose are carried on.
     traces: Option<(Traces, TrustedProxies)>,
 }
@@ -27,22 +28,19 @@ pub(super) struct Observed<H> {
 impl<H> Observed<H> {
     pub(super) const fn new(
         inner: H,
-        paths: Vec<&'static str>,
+        routes: Vec<&'static str>,
         traces: Option<(Traces, TrustedProxies)>,
     ) -> Self {
         Self {
             inner,
-            paths,
+            routes,
             traces,
         }
     }
 
-    fn path(&self, path: &str) -> &'static str {
-        self.paths
-            .iter()
-            .find(|own| **own == path)
-            .copied()
-            .unwrap_or(OTHER)
+    fn route(&self, route: RouteId) -> &'static str {
+        let template = route.index().and_then(|index| self.routes.get(index));
+        template.copied().unwrap_or(OTHER)
     }
 }
 
@@ -69,13 +67,13 @@ impl<H: Handler> Observed<H> {
         request: Request<RequestBody>,
         context: &mut RequestContext,
     ) -> Response<ResponseBody> {
-        let (method, path) = (request.method().clone(), self.path(request.uri().path()));
+        let method = name_of(request.method());
         let started = Instant::now();
-        let response = match &self.traces {
+        let (response, route) = match &self.traces {
             Some(traces) => self.traced(traces, request, context).await,
-            None => self.inner.handle(request, context).await,
+            None => self.answered(request, context).await,
         };
-        told(&method, path, &response, started);
+        told(method, route, &response, started);
         response
     }
 
@@ -84,24 +82,42 @@ impl<H: Handler> Observed<H> {
         (traces, trusted): &(Traces, TrustedProxies),
         request: Request<RequestBody>,
         context: &mut RequestContext,
-    ) -> Response<ResponseBody> {
-        let path = self.path(request.uri().path());
-        let (method, id) = (request.method().clone(), *context.request_id());
+    ) -> (Response<ResponseBody>, &'static str) {
+        let (method, id) = (name_of(request.method()), *context.request_id());
         let told = Told::by(request.headers());
         let told = match trusted.contains(context.peer().ip()) {
             true => told,
             false => told.by_anybody(),
         };
-        let trace = RequestTrace::new(told, method, path, id);
-        let work = self.inner.handle(request, context);
-        traces
-            .request(&trace, work, |response| response.status().as_u16())
-            .await
+        let trace = RequestTrace::new(told, method, id);
+        let work = self.answered(request, context);
+        let outcome = |(response, route): &(Response<ResponseBody>, &'static str)| Outcome {
+            status: response.status().as_u16(),
+            route,
+        };
+        traces.request(&trace, work, outcome).await
+    }
+
+    /// The answer, and the route that it was found to be of.
+    async fn answered(
+        &self,
+        request: Request<RequestBody>,
+        context: &mut RequestContext,
+    ) -> (Response<ResponseBody>, &'static str) {
+        let response = self.inner.handle(request, context).await;
+        (response, self.route(context.route()))
     }
 }
 
-fn told(method: &Method, path: &str, response: &Response<ResponseBody>, started: Instant) {
+/// The method, if it is one that somebody has registered.
+fn name_of(method: &Method) -> &'static str {
+    let names = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
+    let name = names.into_iter().find(|name| *name == method.as_str());
+    name.unwrap_or(OTHER_METHOD)
+}
+
+fn told(method: &str, path: &str, response: &Response<ResponseBody>, started: Instant) {
     let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     let status = response.status().as_u16();
-    tracing::debug!(%method, path, status, micros, "request");
+    tracing::debug!(method, path, status, micros, "request");
 }

@@ -165,7 +165,7 @@ fn a_server_goes_on_after_a_torn_line_and_refuses_a_broken_chain() {
         tollgate_testkit::run(BINARY, &[&serve as &[&str], &data].concat(), &variables, "");
     let output = output.expect_code(1);
     assert!(
-        output.stderr.contains("line 1 is broken"),
+        output.stderr.contains("the line at byte 0 is broken"),
         "{}",
         output.stderr
     );

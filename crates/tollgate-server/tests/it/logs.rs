@@ -1,5 +1,7 @@
 //! The log: request ids, levels that change while it runs, and not one secret.
 
+use std::io::Write as _;
+
 use tollgate_testkit::{Builder, TestServer};
 
 use crate::BINARY;
@@ -109,6 +111,29 @@ fn an_event_carries_the_id_of_its_request() {
             assert!(line.contains("path=/.well-known/jwks.json"), "{line}");
         }
     }
+}
+
+/// Requests are told apart by their route, whatever stands in the path; what a stranger makes up is
+/// not repeated.
+#[test]
+fn requests_are_named_by_their_route() {
+    let server = Builder::new(BINARY)
+        .config("[log]\nlevel = \"debug\"\n")
+        .variable("TOLLGATE_ISSUER", "http://127.0.0.1/tenant")
+        .start();
+    let _ = server
+        .tollgate(&["client", "show", "demo"])
+        .expect_success();
+    server.await_log("path=/admin/clients/{id}");
+    let _ = server.http().get("/tenant/.well-known/jwks.json", &[]);
+    server.await_log("path=/.well-known/jwks.json");
+    let address = server.url().strip_prefix("http://").unwrap();
+    let mut stranger = std::net::TcpStream::connect(address).unwrap();
+    let method = "MADEUP".repeat(500);
+    write!(stranger, "{method} / HTTP/1.1\r\nHost: t\r\n\r\n").unwrap();
+    server.await_log("path=(other)");
+    assert!(server.log().contains("method=_OTHER"));
+    assert!(!server.log().contains("MADEUP"));
 }
 
 #[test]
