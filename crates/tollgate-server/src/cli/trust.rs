@@ -39,6 +39,11 @@ impl Trust {
     }
 
     /// An agent that hands out every answer, whatever its status.
+    ///
+    /// # Security
+    ///
+    /// It asks no proxy, whatever the environment says: in the clear, as on loopback, a proxy would
+    /// read the administrator's token.
     pub(crate) fn agent(&self, timeout: Option<Duration>) -> Agent {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut tls = TlsConfig::builder().unversioned_rustls_crypto_provider(provider);
@@ -48,6 +53,7 @@ impl Trust {
         Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
+            .proxy(None)
             .tls_config(tls.build())
             .timeout_connect(Some(Duration::from_secs(5)))
             .timeout_global(timeout)

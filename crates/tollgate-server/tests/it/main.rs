@@ -10,6 +10,7 @@
 
 mod audit;
 mod backup;
+mod broken_answers;
 mod client;
 mod command_line;
 mod config;
