@@ -1,9 +1,15 @@
 //! The management API of a running server, over blocking HTTP.
 
-use std::{io::Read, time::Duration};
+use std::{
+    io::{self, Read},
+    time::Duration,
+};
 
 use serde_json::Value;
-use ureq::{Agent, Body, http::Response};
+use ureq::{
+    Agent, Body,
+    http::{Response, StatusCode},
+};
 use zeroize::Zeroizing;
 
 use super::{Failure, trust::Trust};
@@ -77,11 +83,7 @@ impl AdminApi {
         loop {
             let joint = if path.contains('?') { '&' } else { '?' };
             let page = self.get(&format!("{path}{joint}limit={PAGE}{after}"))?;
-            page[member]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .try_for_each(&mut each)?;
+            list(&page, member)?.iter().try_for_each(&mut each)?;
             match page["next"].as_str() {
                 Some(next) => after = format!("&after={}", encode(next)),
                 None => return Ok(()),
@@ -103,7 +105,7 @@ impl AdminApi {
     pub(crate) fn upload(
         &self,
         path: &str,
-        mut content: impl Read,
+        content: impl Read,
         length: u64,
     ) -> Result<Value, Failure> {
         let request = self.trust.agent(None).post(self.url(path));
@@ -111,14 +113,65 @@ impl AdminApi {
             .header("authorization", self.authorization.as_str())
             .header("content-type", "application/octet-stream")
             .header("content-length", length);
-        answer(
-            request.send(ureq::SendBody::from_reader(&mut content)),
-            &self.base,
-        )
+        let mut content = Content {
+            inner: content,
+            failure: None,
+        };
+        let outcome = request.send(ureq::SendBody::from_reader(&mut content));
+        match content.failure {
+            // Not the fault of the server.
+            Some(failure) => {
+                let failure = anyhow::Error::new(failure);
+                Err(Failure::Refused(
+                    failure.context("failed to read what is to be sent"),
+                ))
+            }
+            None => answer(outcome, &self.base),
+        }
     }
 
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
+    }
+}
+
+/// What is sent, and why no more of it could be read.
+struct Content<R> {
+    inner: R,
+    failure: Option<io::Error>,
+}
+
+impl<R: Read> Read for Content<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer);
+        read.map_err(|error| match error.kind() {
+            // The next call goes on.
+            io::ErrorKind::Interrupted => error,
+            kind => {
+                self.failure = Some(error);
+                kind.into()
+            }
+        })
+    }
+}
+
+/// The member `name` of an answer, which must be there.
+pub(crate) fn member<'a>(answer: &'a Value, name: &str) -> Result<&'a Value, Failure> {
+    match &answer[name] {
+        Value::Null => Err(Failure::refused(format!(
+            "the server answered without {name:?}"
+        ))),
+        value => Ok(value),
+    }
+}
+
+/// The list `name` in an answer, which must be there.
+pub(crate) fn list<'a>(answer: &'a Value, name: &str) -> Result<&'a [Value], Failure> {
+    match member(answer, name)? {
+        Value::Array(items) => Ok(items),
+        _ => Err(Failure::refused(format!(
+            "the server answered with a {name:?} that is no list"
+        ))),
     }
 }
 
@@ -137,12 +190,13 @@ pub(crate) fn encode(text: &str) -> String {
 
 fn answer(outcome: Result<Response<Body>, ureq::Error>, base: &str) -> Result<Value, Failure> {
     let mut response = accepted(outcome, base)?;
-    let text = body(&mut response);
-    match text.as_str() {
-        "" => Ok(Value::Null),
-        text => serde_json::from_str(text)
-            .map_err(|error| Failure::refused(format!("{base} answered no JSON: {error}"))),
+    if response.status() == StatusCode::NO_CONTENT {
+        return Ok(Value::Null);
     }
+    let text = body(&mut response)
+        .map_err(|error| Failure::Unreachable(format!("{base} did not answer in full: {error}")))?;
+    serde_json::from_str(&text)
+        .map_err(|error| Failure::refused(format!("{base} answered no JSON: {error}")))
 }
 
 /// The response, when it is one of success.
@@ -160,8 +214,11 @@ fn accepted(
         return Ok(response);
     }
     let status = response.status();
-    let text = body(&mut response);
-    let error: Value = serde_json::from_str(&text).unwrap_or_default();
+    // The status alone says no, whatever has become of the reason.
+    let error = body(&mut response)
+        .ok()
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or(Value::Null);
     let code = error["error"].as_str().unwrap_or("no reason given");
     let reason = match error["error_description"].as_str() {
         Some(description) => format!("{code}: {description}"),
@@ -173,8 +230,8 @@ fn accepted(
     )))
 }
 
-/// The body as text, empty when it cannot be read; it may hold a secret.
-fn body(response: &mut Response<Body>) -> Zeroizing<String> {
+/// The body as text; it may hold a secret.
+fn body(response: &mut Response<Body>) -> Result<Zeroizing<String>, ureq::Error> {
     let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX);
-    Zeroizing::new(body.read_to_string().unwrap_or_default())
+    Ok(Zeroizing::new(body.read_to_string()?))
 }

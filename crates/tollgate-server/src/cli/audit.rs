@@ -53,8 +53,8 @@ pub(crate) fn run(command: &Command) -> Result<(), Failure> {
             serde_json::json!({"valid": false, "line": line, "error": why.to_string()})
         }
     };
-    match (&verdict, json) {
-        (_, true) => output::json(&object)?,
+    let said = match (&verdict, json) {
+        (_, true) => object.to_string(),
         (
             Verdict::Whole {
                 lines,
@@ -67,14 +67,11 @@ pub(crate) fn run(command: &Command) -> Result<(), Failure> {
                 Some(hash) => format!(", going on from {hash} of the file before"),
                 None => String::new(),
             };
-            output::line(&format!(
-                "{lines} lines, unbroken{from}; the last hash is {last}"
-            ))?;
+            format!("{lines} lines, unbroken{from}; the last hash is {last}")
         }
-        (Verdict::Broken { line, why }, false) => {
-            output::line(&format!("{}:{line}: {why}", file.display()))?;
-        }
-    }
+        (Verdict::Broken { line, why }, false) => format!("{}:{line}: {why}", file.display()),
+    };
+    output::enough(output::line(&said))?;
     match verdict {
         Verdict::Whole { .. } => Ok(()),
         Verdict::Broken { .. } => Err(Failure::Answered),

@@ -58,9 +58,7 @@ pub(crate) fn backup(arguments: &BackupArguments) -> Result<(), Failure> {
     file.finish()?;
     if arguments.json {
         let file = arguments.file.display().to_string();
-        return Ok(output::json(
-            &serde_json::json!({"file": file, "bytes": bytes}),
-        )?);
+        return output::json(&serde_json::json!({"file": file, "bytes": bytes}));
     }
     output::remark(&format!("{bytes} bytes in {}", arguments.file.display()));
     Ok(())
@@ -80,7 +78,7 @@ pub(crate) fn restore(arguments: &RestoreArguments) -> Result<(), Failure> {
         .connect()?
         .upload("/admin/restore", content, length)?;
     if arguments.json {
-        return Ok(output::json(&answer)?);
+        return output::json(&answer);
     }
     let restored = &answer["restored"];
     output::remark(&format!(

@@ -106,10 +106,10 @@ pub(super) fn duration(text: &str) -> Result<Duration, humantime::DurationError>
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Create(create) => self::create(*create),
-        Command::List(asking) => list(&asking),
+        Command::List(asking) => output::enough(list(&asking)),
         Command::Show(named) => {
             let client = named.asking.server.connect()?.get(&path(&named.id))?;
-            named.asking.print(&client)
+            output::enough(named.asking.print(&client))
         }
         Command::RotateSecret(rotate) => rotate_secret(&rotate),
         Command::Disable(named) => set_enabled(&named, &json!({"enabled": false})),
@@ -117,9 +117,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Delete(named) => {
             named.asking.server.connect()?.delete(&path(&named.id))?;
             match named.asking.json {
-                true => Ok(output::json(
-                    &json!({"client_id": named.id, "deleted": true}),
-                )?),
+                true => output::json(&json!({"client_id": named.id, "deleted": true})),
                 false => {
                     output::remark(&format!(
                         "client {} is deleted, its tokens are dead",
@@ -165,9 +163,7 @@ fn create(create: Create) -> Result<(), Failure> {
 fn list(asking: &Asking) -> Result<(), Failure> {
     let api: AdminApi = asking.server.connect()?;
     if asking.json {
-        return api.pages("/admin/clients", "clients", |client| {
-            Ok(output::json(client)?)
-        });
+        return api.pages("/admin/clients", "clients", output::json);
     }
     let mut rows = Vec::new();
     api.pages("/admin/clients", "clients", |client| {
@@ -186,10 +182,7 @@ fn list(asking: &Asking) -> Result<(), Failure> {
         ]);
         Ok(())
     })?;
-    Ok(output::table(
-        &["client_id", "state", "name", "grants", "scope"],
-        &rows,
-    )?)
+    output::table(&["client_id", "state", "name", "grants", "scope"], &rows)
 }
 
 fn rotate_secret(rotate: &RotateSecret) -> Result<(), Failure> {

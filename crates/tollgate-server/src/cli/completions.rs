@@ -31,5 +31,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "tollgate", &mut script);
-    Ok(output::line(String::from_utf8_lossy(&script).trim_end())?)
+    let script = String::from_utf8_lossy(&script);
+    output::enough(output::line(script.trim_end()))
 }

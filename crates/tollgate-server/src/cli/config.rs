@@ -39,12 +39,16 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Check(source) => {
             source.load()?;
             output::remark("the configuration is valid");
+            Ok(())
         }
-        Command::Show(source) => output::line(config::show(&source.load()?).trim_end())?,
-        Command::Defaults => output::line(config::defaults().trim_end())?,
-        Command::Schema => output::line(&format!("{:#}", config::schema()))?,
+        Command::Show(source) => document(&config::show(&source.load()?)),
+        Command::Defaults => document(&config::defaults()),
+        Command::Schema => document(&format!("{:#}", config::schema())),
     }
-    Ok(())
+}
+
+fn document(text: &str) -> Result<(), Failure> {
+    output::enough(output::line(text.trim_end()))
 }
 
 impl Source {

@@ -47,9 +47,9 @@ impl Asking {
     /// Prints one object that was answered.
     pub(crate) fn print(&self, object: &Value) -> Result<(), Failure> {
         if self.json {
-            Ok(output::json(object)?)
+            output::json(object)
         } else {
-            Ok(output::members(object)?)
+            output::members(object)
         }
     }
 }

@@ -13,6 +13,9 @@ pub(crate) enum Failure {
     Unreachable(String),
     /// What was asked was printed already, and the answer is no: exit 1 without another word.
     Answered,
+    /// Nobody reads what is printed any more, `tollgate client list | head -1`: exit 1, unless the
+    /// command takes it for [`enough`](super::output::enough).
+    Unread,
 }
 
 impl Failure {
@@ -24,24 +27,16 @@ impl Failure {
     /// Says why on stderr and picks the exit code.
     pub(crate) fn report(self) -> ExitCode {
         let (text, code) = match self {
-            // Whoever reads our output has had enough: `tollgate client list | head -1`.
-            Self::Refused(error) if is_broken_pipe(&error) => return ExitCode::SUCCESS,
             Self::Refused(error) => (format!("error: {error:#}\n"), 1),
             Self::Usage(reason) => (format!("error: {reason}\n"), 2),
             Self::Unreachable(reason) => (format!("error: {reason}\n"), 3),
             Self::Answered => (String::new(), 1),
+            Self::Unread => ("error: stdout is closed\n".to_owned(), 1),
         };
         // Nothing is left to tell it to when stderr is gone.
         let _ = std::io::stderr().write_all(text.as_bytes());
         ExitCode::from(code)
     }
-}
-
-/// Whether whoever reads the output has had enough.
-pub(super) fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<std::io::Error>()
-        .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 impl From<anyhow::Error> for Failure {

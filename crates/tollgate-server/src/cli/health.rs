@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut response =
         answer.map_err(|error| Failure::refused(format!("{url} does not answer: {error}")))?;
     let text = response.body_mut().read_to_string().unwrap_or_default();
-    output::line(text.trim_end())?;
+    output::enough(output::line(text.trim_end()))?;
     match response.status().as_u16() {
         200 => Ok(()),
         status => Err(Failure::refused(format!("{url} answered {status}"))),

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use clap::Args;
 use zeroize::Zeroizing;
 
-use super::{Failure, failure::is_broken_pipe, output};
+use super::{Failure, output};
 
 /// The longest line that is read as a token or a secret, in bytes.
 const LINE_BYTES_MAX: u64 = 64 * 1024;
@@ -72,7 +72,7 @@ fn each_line(
         };
         match done {
             Ok(()) => {}
-            Err(Failure::Refused(error)) if !is_broken_pipe(&error) => {
+            Err(Failure::Refused(error)) => {
                 output::remark(&format!("error: line {number}: {error:#}"));
                 outcome = Err(Failure::Answered);
             }

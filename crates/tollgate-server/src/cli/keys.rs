@@ -3,7 +3,12 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{Failure, admin_api::encode, discovery::Asking, output};
+use super::{
+    Failure,
+    admin_api::{encode, list},
+    discovery::Asking,
+    output,
+};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -31,11 +36,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::List(asking) => {
             let answer = asking.server.connect()?.get("/admin/keys")?;
-            let keys = answer["keys"]
-                .as_array()
-                .map(Vec::as_slice)
-                .unwrap_or_default();
-            print(&asking, keys)
+            output::enough(print(&asking, list(&answer, "keys")?))
         }
         Command::Rotate { alg, asking } => {
             let body = alg.map_or_else(|| json!({}), |alg| json!({ "alg": alg }));
@@ -52,7 +53,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
 
 fn print(asking: &Asking, keys: &[Value]) -> Result<(), Failure> {
     if asking.json {
-        return Ok(keys.iter().try_for_each(output::json)?);
+        return keys.iter().try_for_each(output::json);
     }
     let columns = [
         "kid",
@@ -70,5 +71,5 @@ fn print(asking: &Asking, keys: &[Value]) -> Result<(), Failure> {
             .collect()
     };
     let rows: Vec<Vec<String>> = keys.iter().map(row).collect();
-    Ok(output::table(&columns, &rows)?)
+    output::table(&columns, &rows)
 }

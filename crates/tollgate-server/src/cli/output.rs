@@ -4,16 +4,30 @@ use std::io::{self, Write as _};
 
 use serde_json::Value;
 
+use super::Failure;
+
 /// Prints one JSON object on a line of its own.
-pub(crate) fn json(value: &Value) -> io::Result<()> {
+pub(crate) fn json(value: &Value) -> Result<(), Failure> {
     line(&value.to_string())
 }
 
 /// Prints one line of a result.
-pub(crate) fn line(text: &str) -> io::Result<()> {
+pub(crate) fn line(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{text}")?;
-    stdout.flush()
+    let printed = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+    printed.map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::Unread,
+        _ => Failure::Refused(anyhow::Error::new(error).context("failed to write to stdout")),
+    })
+}
+
+/// Whoever reads a list may have had enough of it, and a verdict that is not read stands; a secret
+/// or a deed that nobody is told of is another matter.
+pub(crate) fn enough(printed: Result<(), Failure>) -> Result<(), Failure> {
+    match printed {
+        Err(Failure::Unread) => Ok(()),
+        printed => printed,
+    }
 }
 
 /// Says something that is no result.
@@ -23,7 +37,7 @@ pub(crate) fn remark(text: &str) {
 }
 
 /// Prints `rows` under `heads`, in columns.
-pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
+pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> Result<(), Failure> {
     let rows: Vec<Vec<String>> = rows
         .iter()
         .map(|row| row.iter().map(|cell| printable(cell)).collect())
@@ -52,7 +66,7 @@ pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
 }
 
 /// Prints the members of an object, one a line; empty ones are left out.
-pub(crate) fn members(object: &Value) -> io::Result<()> {
+pub(crate) fn members(object: &Value) -> Result<(), Failure> {
     let Value::Object(members) = object else {
         return json(object);
     };

@@ -6,7 +6,12 @@ use clap::{ArgGroup, Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Failure, admin_api::encode, client::duration, discovery::Asking, input::Tokens, output, verify,
+    Failure,
+    admin_api::{encode, member},
+    client::duration,
+    discovery::Asking,
+    input::Tokens,
+    output, verify,
 };
 
 #[derive(Debug, Subcommand)]
@@ -111,10 +116,10 @@ pub(crate) struct Filter {
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Issue(arguments) => issue(arguments),
-        Command::Introspect(given) => given.each("introspect"),
+        Command::Introspect(given) => output::enough(given.each("introspect")),
         Command::Redeem(given) => given.each("redeem"),
         Command::Revoke(arguments) => revoke(arguments),
-        Command::List(filter) => list(&filter),
+        Command::List(filter) => output::enough(list(&filter)),
         Command::Count(filter) => {
             let answer = filter
                 .asking
@@ -122,8 +127,8 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
                 .connect()?
                 .get(&filter.path("/admin/tokens/count"))?;
             match filter.asking.json {
-                true => Ok(output::json(&answer)?),
-                false => Ok(output::line(&answer["count"].to_string())?),
+                true => output::json(&answer),
+                false => output::line(&member(&answer, "count")?.to_string()),
             }
         }
         Command::Verify(arguments) => verify::run(&arguments),
@@ -167,14 +172,17 @@ fn issue(arguments: Issue) -> Result<(), Failure> {
         .server
         .connect()?
         .post("/admin/tokens", &body.into())?;
+    let name = if arguments.one_time {
+        "token"
+    } else {
+        "access_token"
+    };
+    let token = member(&answer, name)?.as_str().unwrap_or_default();
     if arguments.asking.json {
-        return Ok(output::json(&answer)?);
+        return output::json(&answer);
     }
     // The token alone on stdout, so that it can be captured; what is said of it beside.
-    let token = answer["access_token"]
-        .as_str()
-        .or_else(|| answer["token"].as_str());
-    output::line(token.unwrap_or_default())?;
+    output::line(token)?;
     output::remark(&format!(
         "{}, expires in {} s",
         answer["token_type"], answer["expires_in"]
@@ -210,7 +218,7 @@ fn list(filter: &Filter) -> Result<(), Failure> {
     let api = filter.asking.server.connect()?;
     let path = filter.path("/admin/tokens");
     if filter.asking.json {
-        return api.pages(&path, "tokens", |token| Ok(output::json(token)?));
+        return api.pages(&path, "tokens", output::json);
     }
     let columns = ["id", "kind", "client_id", "sub", "scope", "aud", "exp"];
     let mut rows: Vec<Vec<String>> = Vec::new();
@@ -223,7 +231,7 @@ fn list(filter: &Filter) -> Result<(), Failure> {
         );
         Ok(())
     })?;
-    Ok(output::table(&columns, &rows)?)
+    output::table(&columns, &rows)
 }
 
 impl Given {

@@ -87,7 +87,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             }
         };
         all_valid &= is_valid;
-        Ok(output::line(&answer)?)
+        output::enough(output::line(&answer))
     };
     match arguments.token.as_str() {
         "-" => input::each_raw_line(io::stdin().lock(), one)?,
@@ -170,7 +170,7 @@ impl Arguments {
         if self.json {
             return json!({"valid": false, "error": code, "detail": detail}).to_string();
         }
-        format!("invalid: {code}: {detail}")
+        format!("invalid: {code}: {}", detail)
     }
 }
 

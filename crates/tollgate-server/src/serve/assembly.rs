@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     audit::{AuditLog, CONTINUED},
-    cli::output,
+    cli::{Failure, output},
     config::{self, Config, Loaded, Mode},
     private_file::DemoFile,
     telemetry::Traces,
@@ -157,7 +157,7 @@ impl Assembly {
     /// # Errors
     ///
     /// When stdout is closed.
-    pub(super) fn announce(&self) -> std::io::Result<()> {
+    pub(super) fn announce(&self) -> Result<(), Failure> {
         let Addresses {
             public,
             admin,

@@ -9,7 +9,10 @@ use tollgate_store::Store;
 use zeroize::Zeroizing;
 
 use super::data_dir::random_text;
-use crate::{cli::output, private_file::DemoFile};
+use crate::{
+    cli::{Failure, output},
+    private_file::DemoFile,
+};
 
 const ID: &str = "demo";
 const SCOPE: &str = "demo:read demo:write";
@@ -58,7 +61,7 @@ pub(super) async fn demo_client<S: Store>(
 /// # Errors
 ///
 /// When stdout is closed.
-pub(super) fn print(base: &str, demo: &DemoFile) -> std::io::Result<()> {
+pub(super) fn print(base: &str, demo: &DemoFile) -> Result<(), Failure> {
     output::line(lines(base, demo).trim_end())
 }
 

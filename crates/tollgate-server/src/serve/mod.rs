@@ -76,16 +76,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Serves on what outlasts it: whatever it ends with, audit log and traces are written out.
 async fn serve(
     arguments: &Arguments,
     signals: Signals,
     loaded: Loaded,
     logs: &Logs,
 ) -> anyhow::Result<()> {
-    let Signals {
-        mut ends,
-        mut hangups,
-    } = signals;
     let audit = match &loaded.config.audit.path {
         Some(path) => Some(audit::AuditLog::open(
             path,
@@ -94,10 +91,38 @@ async fn serve(
         None => None,
     };
     let (sink, audit_writer) = audit.unzip();
-    let sink = sink.map(Arc::new);
     let traces = Traces::start(&loaded.config.telemetry)?;
-    let assembly = Assembly::open(loaded, arguments.mode(), sink, traces.clone()).await?;
-    assembly.announce()?;
+    let opened = Assembly::open(loaded, arguments.mode(), sink.map(Arc::new), traces.clone());
+    let outcome = match opened.await {
+        Ok(assembly) => until_told(arguments, assembly, signals, logs).await,
+        Err(error) => Err(error),
+    };
+    if let Some(writer) = audit_writer {
+        writer.close();
+    }
+    if let Some(traces) = traces {
+        traces.flush();
+    }
+    outcome?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Runs until a signal says to end, and closes the store.
+async fn until_told(
+    arguments: &Arguments,
+    assembly: Assembly,
+    signals: Signals,
+    logs: &Logs,
+) -> anyhow::Result<()> {
+    let Signals {
+        mut ends,
+        mut hangups,
+    } = signals;
+    if assembly.announce().is_err() {
+        // Whoever started the service may be gone; the log says the same.
+        tracing::warn!("nobody reads what is printed");
+    }
     let (end, ended) = watch::channel(false);
     let reload = assembly.reloader();
     let hangups = hangups.each(|| {
@@ -117,16 +142,7 @@ async fn serve(
         }
     };
     let closed = closer.close().await;
-    if let Some(writer) = audit_writer {
-        writer.close();
-    }
-    if let Some(traces) = traces {
-        traces.flush();
-    }
-    outcome?;
-    closed?;
-    tracing::info!("stopped");
-    Ok(())
+    outcome.and(closed)
 }
 
 /// Takes the level of the configuration as it stands now; all else needs a restart.

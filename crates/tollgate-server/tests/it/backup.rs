@@ -85,4 +85,11 @@ fn a_damaged_backup_is_refused_and_changes_nothing() {
     let output = other.tollgate(&["restore", path]).expect_code(1);
     assert!(output.stderr.contains("master key"), "{}", output.stderr);
     let _ = server.tollgate(&["restore", "/nowhere"]).expect_code(1);
+    // It opens, but cannot be read: not the fault of the server.
+    let output = server.tollgate(&["restore", "/"]).expect_code(1);
+    assert!(
+        output.stderr.contains("failed to read what"),
+        "{}",
+        output.stderr
+    );
 }

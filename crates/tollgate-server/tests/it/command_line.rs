@@ -1,6 +1,8 @@
 //! The command line as such: help with examples, usage errors, exit codes, completions.
 
-use tollgate_testkit::run;
+use std::process::Command;
+
+use tollgate_testkit::{TestServer, run};
 
 use crate::{BINARY, tollgate};
 
@@ -116,7 +118,7 @@ fn health_is_0_or_1_and_nothing_else() {
     let directory = nobody.path().to_str().unwrap();
     let _ = tollgate(&["health", "--url", "http://127.0.0.1:1"]).expect_code(1);
     let _ = tollgate(&["health", "--data-dir", directory]).expect_code(1);
-    let server = tollgate_testkit::TestServer::start(BINARY);
+    let server = TestServer::start(BINARY);
     let output = server.tollgate(&["health"]).expect_success();
     assert_eq!(output.json()["status"], "ok");
     let _ = server
@@ -147,15 +149,86 @@ fn completions_name_the_commands() {
     assert_eq!(output.stdout.trim(), "client", "{output:?}");
 }
 
+/// What `arguments` come to when nobody reads what they print.
+fn unread(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = Command::new(BINARY)
+        .args(arguments)
+        .envs(variables.iter().copied())
+        .stdout(writer)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code(), said)
+}
+
 #[test]
 fn a_reader_that_has_had_enough_is_no_error() {
-    let script = format!("{BINARY} config defaults | head -1");
-    let output = run(
-        "/bin/bash",
-        &["-c", &format!("set -o pipefail; {script}")],
-        &[],
-        "",
+    let server = TestServer::start(BINARY);
+    let directory = [("TOLLGATE_DATA_DIR", server.data_dir().to_str().unwrap())];
+    for arguments in [
+        &["config", "defaults"] as &[&str],
+        &["config", "schema"],
+        &["completions", "bash"],
+        &["client", "list"],
+        &["client", "list", "--json"],
+        &["client", "show", "demo"],
+        &["keys", "list"],
+        &["token", "list"],
+        &["token", "introspect", "t"],
+    ] {
+        let (code, said) = unread(arguments, &directory);
+        assert_eq!((code, &*said), (Some(0), ""), "{arguments:?}");
+    }
+}
+
+/// A secret or a token that nobody has seen is lost.
+#[test]
+fn what_is_shown_once_and_not_read_is_an_error() {
+    let server = TestServer::start(BINARY);
+    let directory = [("TOLLGATE_DATA_DIR", server.data_dir().to_str().unwrap())];
+    for arguments in [
+        &["client", "create", "--id", "a"] as &[&str],
+        &["client", "create", "--id", "b", "--json"],
+        &["client", "rotate-secret", "a"],
+        &["token", "issue", "--client", "demo"],
+    ] {
+        let (code, said) = unread(arguments, &directory);
+        assert_eq!(code, Some(1), "{arguments:?}");
+        assert!(said.contains("stdout is closed"), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn a_verdict_stands_whether_it_is_read_or_not() {
+    let server = TestServer::start(BINARY);
+    let page = |page: &str| format!("{}{page}", server.url());
+    let log = server.data_dir().join("audit.jsonl");
+    let log = log.to_str().unwrap();
+    std::fs::write(log, "no chain\n").unwrap();
+    let jwks = server.data_dir().join("jwks.json");
+    let keys = server.http().get("/.well-known/jwks.json", &[]).body;
+    std::fs::write(&jwks, keys).unwrap();
+    let token = server.token(&server.demo(), "");
+    let verify = |token: &str| {
+        let (issuer, jwks) = (server.issuer(), jwks.to_str().unwrap());
+        let arguments = ["--issuer", issuer, "--audience", issuer, "--jwks", jwks];
+        unread(
+            &[&["token", "verify"], &arguments[..], &[token]].concat(),
+            &[],
+        )
+        .0
+    };
+    assert_eq!(
+        unread(&["health", "--url", &page("/health")], &[]).0,
+        Some(0)
     );
-    assert_eq!(output.code, Some(0), "{output:?}");
-    assert_eq!(output.stderr, "");
+    assert_eq!(
+        unread(&["health", "--url", &page("/nothing")], &[]).0,
+        Some(1)
+    );
+    assert_eq!(unread(&["audit", "verify", log], &[]).0, Some(1));
+    assert_eq!(verify(&token), Some(0));
+    assert_eq!(verify("no-token"), Some(1));
 }

@@ -62,9 +62,8 @@ fn nothing_survives_in_memory() {
         .expect_code(1);
 }
 
-#[test]
-fn a_request_in_flight_is_finished_before_the_end() {
-    let mut server = TestServer::start(BINARY);
+/// A request for a token that is being worked on, and the body that it lacks.
+fn begun(server: &TestServer) -> (TcpStream, String) {
     let address = server.url().strip_prefix("http://").unwrap().to_owned();
     let mut connection = TcpStream::connect(&address).unwrap();
     let body = format!(
@@ -81,6 +80,13 @@ fn a_request_in_flight_is_finished_before_the_end() {
     let mut interim = [0; 25];
     connection.read_exact(&mut interim).unwrap();
     assert!(interim.starts_with(b"HTTP/1.1 100 Continue"));
+    (connection, body)
+}
+
+#[test]
+fn a_request_in_flight_is_finished_before_the_end() {
+    let mut server = TestServer::start(BINARY);
+    let (mut connection, body) = begun(&server);
     server.signal("TERM");
     server.await_log("draining");
     connection.write_all(body.as_bytes()).unwrap();
@@ -96,6 +102,28 @@ fn ctrl_c_ends_it_too() {
     let mut server = TestServer::start(BINARY);
     server.signal("INT");
     assert_eq!(server.wait_for_end().code(), Some(0));
+}
+
+/// Whoever started it may have left before it says where it listens.
+#[test]
+fn it_serves_whether_what_it_prints_is_read_or_not() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut process = Command::new(BINARY)
+        .args(["serve", "--dev", "--data-dir"])
+        .arg(directory.path())
+        .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+        .stdout(writer)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let health = ["health", "--data-dir", directory.path().to_str().unwrap()];
+    while crate::tollgate(&health).code != Some(0) {
+        assert_eq!(process.try_wait().unwrap(), None, "it ended");
+    }
+    process.kill().unwrap();
+    let _ = process.wait();
 }
 
 #[test]
