@@ -1,7 +1,5 @@
 //! `tollgate token`: tokens, through a running server; `verify` alone needs none.
 
-use std::time::Duration;
-
 use clap::{ArgGroup, Args, Subcommand};
 use serde_json::{Map, Value, json};
 
@@ -64,9 +62,9 @@ pub(crate) struct Issue {
     /// Whom a one-time token speaks of
     #[arg(long, requires = "one_time")]
     subject: Option<String>,
-    /// The life time of a one-time token
-    #[arg(long, value_name = "DURATION", value_parser = duration, requires = "one_time")]
-    expires_in: Option<Duration>,
+    /// The life time of a one-time token, in whole seconds, such as 60s
+    #[arg(long, value_name = "DURATION", value_parser = seconds, requires = "one_time")]
+    expires_in: Option<u64>,
     /// JSON that is handed back when a one-time token is redeemed
     #[arg(long, value_name = "JSON", requires = "one_time")]
     data: Option<String>,
@@ -147,10 +145,7 @@ fn issue(arguments: Issue) -> Result<(), Failure> {
     let optional = [
         ("scope", arguments.scope.map(Value::from)),
         ("subject", arguments.subject.map(Value::from)),
-        (
-            "expires_in",
-            arguments.expires_in.map(|ttl| ttl.as_secs().into()),
-        ),
+        ("expires_in", arguments.expires_in.map(Value::from)),
         (
             "data",
             arguments.data.as_deref().map(parse_data).transpose()?,
@@ -188,6 +183,15 @@ fn issue(arguments: Issue) -> Result<(), Failure> {
         answer["token_type"], answer["expires_in"]
     ));
     Ok(())
+}
+
+/// Reads a duration with its unit, as the seconds that the server counts in.
+fn seconds(text: &str) -> Result<u64, String> {
+    match duration(text) {
+        Ok(duration) if duration.subsec_nanos() == 0 => Ok(duration.as_secs()),
+        Ok(_) => Err("it has a fraction of a second".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn parse_data(text: &str) -> Result<Value, Failure> {
