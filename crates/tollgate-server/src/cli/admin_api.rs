@@ -12,7 +12,7 @@ use ureq::{
 };
 use zeroize::Zeroizing;
 
-use super::{Failure, trust::Trust};
+use super::{Failure, output, trust::Trust};
 
 /// The longest answer that is taken in at once, in bytes.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
@@ -225,7 +225,8 @@ fn accepted(
         None => code.to_owned(),
     };
     Err(Failure::refused(format!(
-        "{reason} (HTTP {})",
+        "{} (HTTP {})",
+        output::printable(&reason),
         status.as_u16()
     )))
 }

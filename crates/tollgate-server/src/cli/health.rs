@@ -34,7 +34,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut response =
         answer.map_err(|error| Failure::refused(format!("{url} does not answer: {error}")))?;
     let text = response.body_mut().read_to_string().unwrap_or_default();
-    output::enough(output::line(text.trim_end()))?;
+    // Whatever answers there may say anything.
+    let lines = text.trim_end().lines().map(output::printable);
+    let said: Vec<String> = lines.collect();
+    output::enough(output::line(&said.join("\n")))?;
     match response.status().as_u16() {
         200 => Ok(()),
         status => Err(Failure::refused(format!("{url} answered {status}"))),

@@ -8,7 +8,7 @@ use super::Failure;
 
 /// Prints one JSON object on a line of its own.
 pub(crate) fn json(value: &Value) -> Result<(), Failure> {
-    line(&value.to_string())
+    line(&escaped(&value.to_string()))
 }
 
 /// Prints one line of a result.
@@ -100,6 +100,20 @@ pub(crate) fn printable(text: &str) -> String {
     for character in text.chars() {
         if character.is_control() {
             shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+/// The JSON `text` without what talks to a terminal: of control characters the format itself has
+/// only those below space escaped (RFC 8259 §7). They can only stand within strings.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if ('\u{7f}'..='\u{9f}').contains(&character) {
+            shown.push_str(&format!("\\u{:04x}", u32::from(character)));
         } else {
             shown.push(character);
         }

@@ -153,7 +153,7 @@ impl Arguments {
         let raw: &RawValue = serde_json::from_str(claims).context("failed to print the claims")?;
         if self.json {
             // Line ends can only stand between members: within a string they are escaped.
-            let claims = raw.get().replace(['\n', '\r'], " ");
+            let claims = output::escaped(&raw.get().replace(['\n', '\r'], " "));
             return Ok(format!("{{\"valid\":true,\"claims\":{claims}}}"));
         }
         let claims: Value = serde_json::from_str(claims).unwrap_or_default();
@@ -168,9 +168,10 @@ impl Arguments {
 
     fn refused(&self, code: &str, detail: &str) -> String {
         if self.json {
-            return json!({"valid": false, "error": code, "detail": detail}).to_string();
+            let refused = json!({"valid": false, "error": code, "detail": detail});
+            return output::escaped(&refused.to_string());
         }
-        format!("invalid: {code}: {}", detail)
+        format!("invalid: {code}: {}", output::printable(detail))
     }
 }
 

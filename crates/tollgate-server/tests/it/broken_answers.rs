@@ -5,6 +5,7 @@ use std::{
     net::TcpListener,
 };
 
+use serde_json::json;
 use tempfile::TempDir;
 use tollgate_testkit::{Output, TestServer, run};
 
@@ -86,6 +87,31 @@ fn an_answer_to_another_question_is_no_success() {
         assert_eq!(output.stdout, "", "{arguments:?}");
         assert!(output.stderr.contains(member), "{}", output.stderr);
     }
+}
+
+/// Clients choose what is in their tokens, and a terminal obeys what it is told.
+#[test]
+fn nothing_that_is_printed_talks_to_a_terminal() {
+    let said = "\u{1b}[31m \u{9b}31m \u{7f}";
+    let refusal = json!({"error": "invalid_request", "error_description": said}).to_string();
+    let length = refusal.len();
+    let refused = format!("HTTP/1.1 400 No\r\nContent-Length: {length}\r\n\r\n{refusal}");
+    let client = json!({"client_id": said});
+    let listed = json!({"clients": [client]}).to_string();
+    for (arguments, answer) in [
+        (&["client", "show", "a"] as &[&str], refused.as_bytes()),
+        (&["client", "list"], &with_body(&listed)),
+        (&["client", "list", "--json"], &with_body(&listed)),
+        (&["health"], &with_body(said)),
+    ] {
+        let output = ask(arguments, answer);
+        let said = format!("{}{}", output.stdout, output.stderr);
+        assert!(said.contains("31m"), "{arguments:?}: {said:?}");
+        let talks = |c: char| c.is_control() && c != '\n';
+        assert!(!said.contains(talks), "{arguments:?}: {said:?}");
+    }
+    let output = ask(&["client", "list", "--json"], &with_body(&listed));
+    assert_eq!(output.json(), client, "it says the same");
 }
 
 /// The administrator's token is for the server alone, and a proxy on the way would read it.
