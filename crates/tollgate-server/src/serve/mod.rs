@@ -35,8 +35,8 @@ Examples:
   tollgate serve --config /etc/tollgate/tollgate.toml
   TOLLGATE_ISSUER=https://auth.example.com tollgate serve --data-dir /var/lib/tollgate
 
-SIGTERM and Ctrl-C finish what is in flight, then exit 0. SIGHUP reads the TLS files and log.level
-again, and begins a new audit log if the file was moved away.")]
+SIGTERM and Ctrl-C finish what is in flight, then exit 0; the second one does not wait for it. SIGHUP
+reads the TLS files and log.level again, and begins a new audit log if the file was moved away.")]
 pub(crate) struct Arguments {
     /// The configuration file
     #[arg(long, value_name = "FILE", env = "TOLLGATE_CONFIG")]
@@ -131,16 +131,23 @@ async fn until_told(
         reload_level(arguments, logs);
     });
     let closer = assembly.closer();
-    let mut servers = std::pin::pin!(assembly.run(ended));
+    let mut servers = Box::pin(assembly.run(ended));
     let outcome = tokio::select! {
         outcome = &mut servers => outcome,
         never = hangups => match never {},
         signal = ends.wait() => {
             tracing::info!(signal, "draining");
             let _ = end.send(true);
-            servers.await
+            tokio::select! {
+                outcome = &mut servers => outcome,
+                signal = ends.wait() => {
+                    tracing::warn!(signal, "told twice to end: cutting off what is in flight");
+                    Ok(())
+                }
+            }
         }
     };
+    drop(servers);
     let closed = closer.close().await;
     outcome.and(closed)
 }

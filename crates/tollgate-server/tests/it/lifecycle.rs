@@ -126,6 +126,20 @@ fn it_serves_whether_what_it_prints_is_read_or_not() {
     let _ = process.wait();
 }
 
+/// Whoever asks twice does not want to wait for those who do not finish.
+#[test]
+fn the_second_ctrl_c_waits_for_nobody() {
+    let mut server = Builder::new(BINARY)
+        .config("[server]\ndrain_timeout = \"1d\"\nread_timeout = \"1d\"\nrequest_timeout = \"1d\"")
+        .start();
+    let _open = begun(&server);
+    server.signal("INT");
+    server.await_log("draining");
+    server.signal("INT");
+    assert_eq!(server.wait_for_end().code(), Some(0));
+    assert!(server.log().contains("stopped"), "{}", server.log());
+}
+
 #[test]
 fn what_has_expired_stays_so_when_the_clock_is_set_back_over_a_restart() {
     let mut server = TestServer::start(BINARY);
