@@ -134,9 +134,10 @@ impl Sources {
     ///
     /// Everything that is wrong, at once.
     pub(crate) fn load(self) -> Result<Loaded, Problems> {
-        let mut layers = self.layers(None);
+        let file = self.file.as_deref().map(ConfigFile::read);
+        let mut layers = self.layers(None, file.as_ref());
         if let Some(Raw::Text(profile)) = layers.setting("profile").map(|set| set.raw.clone()) {
-            layers = self.layers(Some(&profile));
+            layers = self.layers(Some(&profile), file.as_ref());
         }
         layers.flags(self.flags);
         if layers
@@ -157,26 +158,40 @@ impl Sources {
     }
 
     /// Everything but the flags, none of which sets the profile.
-    fn layers(&self, profile: Option<&str>) -> Layers {
+    fn layers(&self, profile: Option<&str>, file: Option<&ConfigFile>) -> Layers {
         let mut layers = Layers::default();
         layers.defaults();
         if let Some(profile) = profile {
             layers.profile(profile);
         }
-        if let Some(path) = &self.file {
-            let path: Arc<Path> = Arc::from(path.as_path());
-            match std::fs::read_to_string(&path) {
-                Ok(text) => layers.file(&path, &text),
-                Err(error) => layers.problems.push(Problem {
-                    key: problem::FILE.to_owned(),
-                    origin: Origin::File(Arc::clone(&path), 1),
-                    what: error.to_string(),
-                    allowed: "the path of a readable TOML file".to_owned(),
-                }),
+        if let Some(file) = file {
+            match &file.text {
+                Ok(text) => layers.file(&file.path, text),
+                Err(problem) => layers.problems.push(problem.clone()),
             }
         }
         layers.environment(&self.environment);
         layers
+    }
+}
+
+/// The configuration file as it was read, once: a pipe would be empty the second time, and an
+/// editor may write in between.
+struct ConfigFile {
+    path: Arc<Path>,
+    text: Result<String, Problem>,
+}
+
+impl ConfigFile {
+    fn read(path: &Path) -> Self {
+        let path: Arc<Path> = Arc::from(path);
+        let text = std::fs::read_to_string(&path).map_err(|error| Problem {
+            key: problem::FILE.to_owned(),
+            origin: Origin::File(Arc::clone(&path), 1),
+            what: error.to_string(),
+            allowed: "the path of a readable TOML file".to_owned(),
+        });
+        Self { path, text }
     }
 }
 

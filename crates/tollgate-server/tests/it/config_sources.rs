@@ -152,6 +152,20 @@ fn the_data_directory_and_the_file_come_from_the_environment_too() {
     assert!(refused.contains("says something else"), "{refused}");
 }
 
+/// What a pipe held can be read once.
+#[test]
+fn the_file_may_be_a_pipe() {
+    let toml = "issuer = \"https://a.example\"\n[batch]\nrecords_max = 7\n";
+    let arguments = ["config", "show", "--config", "/dev/stdin"];
+    let elsewhere = [("TOLLGATE_ISSUER", "https://b.example")];
+    let shown = run(BINARY, &arguments, &elsewhere, toml)
+        .expect_success()
+        .stdout;
+    assert!(shown.contains("records_max = 7  # /dev/stdin:3"), "{shown}");
+    let checked = run(BINARY, &["config", "check", "/dev/stdin"], &[], toml);
+    let _ = checked.expect_success();
+}
+
 #[test]
 fn a_variable_that_is_no_text_is_refused() {
     let check = |name: &str, is_refused: bool| {
