@@ -15,6 +15,18 @@ use super::{
 /// where a server keeps its data, and means the same to that server.
 const ALIASES: [(&str, &str); 1] = [("DATA_DIR", "store.embedded.path")];
 
+/// Variables that commands read for themselves.
+const COMMAND_VARIABLES: [&str; 5] = [
+    "TOLLGATE_CONFIG",
+    "TOLLGATE_DATA_DIR",
+    "TOLLGATE_ADMIN_URL",
+    "TOLLGATE_ADMIN_TOKEN_FILE",
+    "TOLLGATE_CA_FILE",
+];
+/// So many slips of the finger make one variable of another. What container platforms set
+/// (`TOLLGATE_PORT`, `TOLLGATE_AUDIT_PORT`) is further from all of ours.
+const MISSPELT_MAX: usize = 2;
+
 /// A flag that sets a key.
 pub(crate) struct Flag {
     /// The flag as typed, `--listen`.
@@ -113,8 +125,8 @@ impl Layers {
 
     /// Takes what the environment sets.
     ///
-    /// A variable without `__` that is no key is left alone: container platforms set such variables
-    /// for a service called *tollgate*, and the command line has some of its own.
+    /// A variable without `__` that resembles no key is left alone: container platforms set such
+    /// variables for a service called *tollgate*, and the command line has some of its own.
     pub(super) fn environment(&mut self, variables: &[(String, Option<String>)]) {
         for (variable, text) in variables {
             let Some(name) = variable.strip_prefix("TOLLGATE_") else {
@@ -135,7 +147,7 @@ impl Layers {
                     self.problems.push(problem(key, name, origin, what));
                 }
                 (None, _) if name.contains('.') => self.problems.push(unknown(name, origin)),
-                (None, _) => {}
+                (None, _) => self.problems.extend(misspelt(variable)),
             }
         }
     }
@@ -340,6 +352,24 @@ fn unknown(name: String, origin: Origin) -> Problem {
         what,
         allowed,
     }
+}
+
+/// What `variable` was probably meant to be, if it is not one of the commands' own.
+fn misspelt(variable: &str) -> Option<Problem> {
+    let own = || COMMAND_VARIABLES.into_iter().map(str::to_owned);
+    if own().any(|name| name == variable) {
+        return None;
+    }
+    let fold = |name: &str| name.replace("__", "_");
+    let distance = |name: &String| strsim::damerau_levenshtein(&fold(name), &fold(variable));
+    let near = own().chain(keys().map(Key::variable)).min_by_key(distance);
+    let near = near.filter(|name| distance(name) <= MISSPELT_MAX)?;
+    Some(Problem {
+        key: variable.to_owned(),
+        origin: Origin::Environment(variable.to_owned()),
+        what: format!("unknown variable, did you mean {near}?"),
+        allowed: "TOLLGATE_ and a key in capitals, with __ between its parts".to_owned(),
+    })
 }
 
 fn sections() -> String {

@@ -167,6 +167,47 @@ fn the_file_may_be_a_pipe() {
 }
 
 #[test]
+fn a_misspelt_variable_is_refused() {
+    let check = |name: &str, near: Option<&str>| {
+        let variables = [("TOLLGATE_ISSUER", "https://a.example"), (name, "tcp://x")];
+        let output = run(BINARY, &["config", "check"], &variables, "");
+        let code = if near.is_some() { Some(1) } else { Some(0) };
+        assert_eq!(output.code, code, "{name}: {}", output.stderr);
+        let near = near.unwrap_or_default();
+        assert!(output.stderr.contains(near), "{name}: {}", output.stderr);
+    };
+    check("TOLLGATE_SERVER_LISTEN", Some("TOLLGATE_SERVER__LISTEN"));
+    check("TOLLGATE_SERVER_LISTN", Some("TOLLGATE_SERVER__LISTEN"));
+    check(
+        "TOLLGATE_STORE_EMBEDDED_PATH",
+        Some("TOLLGATE_STORE__EMBEDDED__PATH"),
+    );
+    check("TOLLGATE_ISSUR", Some("TOLLGATE_ISSUER"));
+    check("TOLLGATE_PROFIL", Some("TOLLGATE_PROFILE"));
+    check("TOLLGATE_DATADIR", Some("TOLLGATE_DATA_DIR"));
+    check("TOLLGATE_CONFIG_", Some("TOLLGATE_CONFIG"));
+    // Of the commands, and of container platforms for services called tollgate and the like.
+    for name in [
+        "TOLLGATE_ADMIN_URL",
+        "TOLLGATE_ADMIN_TOKEN_FILE",
+        "TOLLGATE_CA_FILE",
+        "TOLLGATE_PORT",
+        "TOLLGATE_PORT_8080_TCP",
+        "TOLLGATE_PORT_8080_TCP_ADDR",
+        "TOLLGATE_SERVICE_HOST",
+        "TOLLGATE_SERVICE_PORT",
+        "TOLLGATE_SERVICE_PORT_HTTP",
+        "TOLLGATE_ADMIN_PORT",
+        "TOLLGATE_ADMIN_SERVICE_HOST",
+        "TOLLGATE_AUDIT_PORT",
+        "TOLLGATE_LOG_PORT",
+        "TOLLGATE_STORE_PORT",
+    ] {
+        check(name, None);
+    }
+}
+
+#[test]
 fn a_variable_that_is_no_text_is_refused() {
     let check = |name: &str, is_refused: bool| {
         let output = std::process::Command::new(BINARY)
