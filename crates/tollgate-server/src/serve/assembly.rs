@@ -326,7 +326,8 @@ async fn set_clock(store: &Backend, file: &ClockFile) -> anyhow::Result<Clock> {
     let clock = match file.read()? {
         Some(noted) => {
             let cut = store.latest_cut().await.context(failed)?;
-            clock.not_before(noted.max(cut.unwrap_or_default()))
+            let earliest = ClockFile::earliest(noted, clock.now().wall);
+            clock.not_before(earliest.max(cut.unwrap_or_default()))
         }
         None => {
             if !store.key_ring().await.context(failed)?.keys.is_empty() {

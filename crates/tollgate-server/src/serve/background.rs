@@ -107,7 +107,7 @@ pub(super) async fn cleanup<S: Store>(issuer: Arc<Issuer<S>>, clock: Clock, sett
 
 /// Notes the time for the next process. It waits for the disk: not on a thread that requests wait for.
 pub(super) fn note_time(clock: &Clock, file: &ClockFile) {
-    if let Err(error) = file.write(clock.now().steady) {
+    if let Err(error) = file.write(clock.now()) {
         tracing::warn!(%error, "failed to note the time");
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use tollgate_protocol::UnixMillis;
+use tollgate_protocol::{Now, UnixMillis};
 
 /// The file that holds the note.
 pub(super) struct ClockFile(PathBuf);
@@ -18,33 +18,48 @@ impl ClockFile {
         Self(path)
     }
 
-    /// The latest time that an earlier process noted; none when none did, or somebody removed it.
+    /// The time as an earlier process noted it last; none when none did, or somebody removed it.
     ///
     /// # Errors
     ///
     /// When the note is there and cannot be read: a time that is too early could revive tokens.
-    pub(super) fn read(&self) -> anyhow::Result<Option<UnixMillis>> {
+    pub(super) fn read(&self) -> anyhow::Result<Option<Now>> {
         let name = self.0.display();
         let read = match fs::read_to_string(&self.0) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             read => read.with_context(|| format!("failed to read {name}"))?,
         };
-        let millis = read.trim().parse();
         let malformed = || {
             format!("{name} does not hold a time; remove it, and every token issued so far ends")
         };
-        Ok(Some(UnixMillis(millis.with_context(malformed)?)))
+        let mut times = read.split_ascii_whitespace().map(str::parse);
+        let mut next = || times.next().map(|time| time.map(UnixMillis)).transpose();
+        let (steady, wall) = (
+            next().with_context(malformed)?,
+            next().with_context(malformed)?,
+        );
+        let steady = steady.with_context(malformed)?;
+        Ok(Some(Now {
+            steady,
+            wall: wall.unwrap_or(steady),
+        }))
     }
 
-    /// Puts `latest` in the place of the note before, in one piece.
+    /// The earliest that it can be while the wall clock shows `wall`: what was noted, and what has
+    /// passed since.
+    pub(super) fn earliest(noted: Now, wall: UnixMillis) -> UnixMillis {
+        noted.steady.plus(wall.since(noted.wall))
+    }
+
+    /// Puts `now` in the place of the note before, in one piece.
     ///
     /// # Errors
     ///
     /// When the disk does not take it; the note before stays.
-    pub(super) fn write(&self, latest: UnixMillis) -> io::Result<()> {
+    pub(super) fn write(&self, now: Now) -> io::Result<()> {
         let next = self.0.with_extension("new");
         let mut file = File::create(&next)?;
-        writeln!(file, "{}", latest.0)?;
+        writeln!(file, "{} {}", now.steady.0, now.wall.0)?;
         // Or a power failure may leave the new name without the content.
         file.sync_data()?;
         fs::rename(&next, &self.0)
@@ -61,14 +76,36 @@ mod tests {
         let path = directory.path().join("clock");
         let file = ClockFile::new(path.clone());
         assert_eq!(file.read().unwrap(), None);
-        for noted in [5, 1_800_000_000_000, 7] {
-            file.write(UnixMillis(noted)).unwrap();
-            assert_eq!(file.read().unwrap(), Some(UnixMillis(noted)));
+        let at = |steady, wall| Now {
+            steady: UnixMillis(steady),
+            wall: UnixMillis(wall),
+        };
+        for noted in [at(5, 5), at(1_800_000_000_000, 1_700_000_000_000), at(7, 6)] {
+            file.write(noted).unwrap();
+            assert_eq!(file.read().unwrap(), Some(noted));
         }
-        for malformed in ["", "\n", "soon", "-1", "18446744073709551616"] {
+        for malformed in ["", "\n", "soon", "-1", "18446744073709551616", "5 soon"] {
             fs::write(&path, malformed).unwrap();
             let error = file.read().unwrap_err().to_string();
             assert!(error.contains("every token issued so far ends"), "{error}");
         }
+    }
+
+    #[test]
+    fn time_goes_on_while_nothing_runs_and_never_back() {
+        let check = |noted: (u64, u64), wall, expected| {
+            let noted = Now {
+                steady: UnixMillis(noted.0),
+                wall: UnixMillis(noted.1),
+            };
+            let earliest = ClockFile::earliest(noted, UnixMillis(wall));
+            assert_eq!(earliest, UnixMillis(expected), "{noted:?} {wall}");
+        };
+        check((1000, 1000), 1500, 1500);
+        check((1000, 1000), 500, 1000);
+        // The clock had been ahead and was set right.
+        check((9000, 1000), 1500, 9500);
+        check((9000, 1000), 9500, 17_500);
+        check((9000, 1000), 500, 9000);
     }
 }

@@ -4,6 +4,7 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     os::unix::fs::OpenOptionsExt as _,
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -150,11 +151,7 @@ fn what_has_expired_stays_so_when_the_clock_is_set_back_over_a_restart() {
     ];
     let token = server.token(&clients[0], "");
     let noted = server.data_dir().join("clock");
-    let seen: u64 = std::fs::read_to_string(&noted)
-        .unwrap()
-        .trim()
-        .parse()
-        .unwrap();
+    let seen = seen(&noted);
     assert_eq!(server.terminate().code(), Some(0));
     // As if the last process had seen the token expire, and the clock were set back since.
     std::fs::write(&noted, format!("{}\n", seen + 120_000)).unwrap();
@@ -163,6 +160,14 @@ fn what_has_expired_stays_so_when_the_clock_is_set_back_over_a_restart() {
     let fresh = server.token(&clients[0], "");
     assert_eq!(server.introspect(&clients[0], &fresh)["active"], true);
     assert_eq!(server.terminate().code(), Some(0));
+
+    // What passes while nothing runs counts, also behind a clock that had been ahead.
+    let text = std::fs::read_to_string(&noted).unwrap();
+    let (steady, wall) = text.trim().split_once(' ').unwrap();
+    let earlier = wall.parse::<u64>().unwrap() - 120_000;
+    std::fs::write(&noted, format!("{steady} {earlier}\n")).unwrap();
+    let server = server.restart();
+    assert_eq!(server.introspect(&clients[0], &fresh)["active"], false);
 }
 
 /// Service managers reload a service that has just been started; the signal would end it, and
@@ -209,6 +214,12 @@ fn a_hangup_while_it_starts_does_not_end_it() {
     assert!(printed.starts_with("issuer"), "{printed:?}");
 }
 
+/// The latest time that is noted, in milliseconds.
+fn seen(noted: &Path) -> u64 {
+    let text = std::fs::read_to_string(noted).unwrap();
+    text.split(' ').next().unwrap().parse().unwrap()
+}
+
 /// The clock stood ahead for a while, was set right, and the operator has the service begin anew.
 #[test]
 fn without_the_noted_time_every_token_ends() {
@@ -218,11 +229,7 @@ fn without_the_noted_time_every_token_ends() {
     let shop = server.create_client(&["--id", "shop", "--token-format", "opaque"]);
     let clients = [shop, server.demo()];
     let noted = server.data_dir().join("clock");
-    let seen: u64 = std::fs::read_to_string(&noted)
-        .unwrap()
-        .trim()
-        .parse()
-        .unwrap();
+    let seen = seen(&noted);
     assert_eq!(server.terminate().code(), Some(0));
     std::fs::write(&noted, format!("{}\n", seen + 86_400_000)).unwrap();
 
