@@ -4,6 +4,7 @@ mod address;
 mod answers;
 pub(crate) mod batch;
 mod cache_control;
+mod calls;
 mod client_tokens;
 mod clock;
 mod discovery;
