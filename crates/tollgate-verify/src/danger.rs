@@ -7,7 +7,7 @@ use crate::builder::VerifierBuilder;
 use crate::error::Error;
 use crate::policy::Claim;
 
-/// Settings that weaken a verifier.
+/// Settings that weaken a verifier, or an [introspector](crate::client::Introspector).
 pub trait DangerousBuilder: Sized {
     /// Accepts tokens without this claim; where it is there, it is still checked.
     ///

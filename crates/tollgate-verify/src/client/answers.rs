@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::address::check_url;
+use super::calls::Outcome;
 use super::clock::Clock;
 use super::form::{self, ClientCredentials};
 use super::http::{FetchError, FetchRequest, FetchResponse, HttpClient};
@@ -36,6 +37,8 @@ pub(super) struct Expectation {
     audience: String,
     credentials: ClientCredentials,
     pub(super) keys: Option<KeySource>,
+    /// Claims of which nothing need be said.
+    pub(super) tolerated: Vec<Claim>,
 }
 
 impl Expectation {
@@ -53,6 +56,9 @@ impl Expectation {
             audience,
             credentials,
             keys: None,
+            // RFC 7662 §2.2 requires nothing but `active`. Who was asked vouches for the token and
+            // for its time; whom it is for, it has to say.
+            tolerated: vec![Claim::Issuer, Claim::ExpiresAt, Claim::IssuedAt],
         }
     }
 }
@@ -84,6 +90,7 @@ impl Answers {
             audience,
             keys,
             credentials,
+            tolerated,
             ..
         } = &expectation;
         for (name, value) in [("issuer", issuer), ("audience", audience)] {
@@ -94,17 +101,10 @@ impl Answers {
         if settings.leeway > LEEWAY_MAX {
             return Err(BuildError::Leeway);
         }
-        // RFC 7662 §2.2 requires nothing but `active`; what is said has to fit all the same.
-        let tolerated = vec![
-            Claim::Issuer,
-            Claim::Audience,
-            Claim::ExpiresAt,
-            Claim::IssuedAt,
-        ];
         let policy = Policy {
             issuers: vec![issuer.as_str().into()],
             audiences: vec![audience.as_str().into()],
-            tolerated,
+            tolerated: tolerated.clone(),
             leeway: settings.leeway,
             ..Policy::default()
         };
@@ -147,67 +147,74 @@ impl Answers {
     }
 
     /// Asks about these tokens, at most as many as go into one request.
-    pub(super) fn ask(
-        &self,
-        tokens: &[&str],
-    ) -> Vec<Result<Option<VerifiedToken>, IntrospectionError>> {
-        let answered = match (tokens, &self.expectation.batch_url) {
-            ([token], _) => self.ask_one(token).map(|token| vec![token]),
-            (_, Some(url)) => self.ask_many(url, tokens),
-            (_, None) => Err(FetchError::Invalid("no endpoint for many").into()),
+    pub(super) fn ask(&self, tokens: &[&str]) -> Vec<Outcome> {
+        let timeout = self.settings.timeout;
+        self.ask_until(self.clock.elapsed().saturating_add(timeout), tokens)
+    }
+
+    fn ask_until(&self, deadline: Duration, tokens: &[&str]) -> Vec<Outcome> {
+        let url = match &self.expectation.batch_url {
+            Some(url) if tokens.len() > 1 => url,
+            _ => {
+                return tokens
+                    .iter()
+                    .map(|token| self.ask_one(deadline, token))
+                    .collect();
+            }
         };
-        match answered {
+        match self.ask_many(deadline, url, tokens) {
             Ok(answers) => answers,
-            Err(error) => tokens.iter().map(|_| Err(error.clone())).collect(),
+            // It may be so for the sake of one token, which must not cost others their answer.
+            Err(error) if may_be_of_one(&error) => {
+                let (some, others) = tokens.split_at(tokens.len() / 2);
+                let mut answers = self.ask_until(deadline, some);
+                answers.extend(self.ask_until(deadline, others));
+                answers
+            }
+            Err(error) => tokens.iter().map(|_| Err(error.clone().into())).collect(),
         }
     }
 
-    fn ask_one(
-        &self,
-        token: &str,
-    ) -> Result<Result<Option<VerifiedToken>, IntrospectionError>, IntrospectionError> {
+    fn ask_one(&self, deadline: Duration, token: &str) -> Outcome {
         let body = form::body(&[("token", token), ("token_type_hint", "access_token")]);
         let mut request = self.request(&self.expectation.url)?;
         request.form = Some(body);
         if self.signed.is_some() {
             request.accept = SIGNED_TYPE;
         }
-        let response = self.send(&request)?;
+        let response = self.send(deadline, &request)?;
         let Some(verifier) = &self.signed else {
-            return Ok(self.judge(&response.body));
+            return self.judge(&response.body);
         };
         let text = std::str::from_utf8(&response.body)
             .map_err(|_| FetchError::Invalid("malformed answer"))?;
-        if response
-            .content_type
-            .as_deref()
-            .and_then(|value| value.split(';').next())
-            != Some(SIGNED_TYPE)
-        {
+        if !response.content_type.as_deref().is_some_and(is_signed_type) {
             return Err(FetchError::Invalid("answer not signed").into());
         }
-        let answer = verifier.verify(text.trim())?;
-        Ok(self.judge(answer.claims().token_introspection.get().as_bytes()))
+        // An answer that cannot be verified is none, whatever the token.
+        let answer = verifier.verify(text.trim());
+        let answer = answer.map_err(IntrospectionError::Unverified)?;
+        self.judge(answer.claims().token_introspection.get().as_bytes())
     }
 
     fn ask_many(
         &self,
+        deadline: Duration,
         url: &str,
         tokens: &[&str],
-    ) -> Result<Vec<Result<Option<VerifiedToken>, IntrospectionError>>, IntrospectionError> {
+    ) -> Result<Vec<Outcome>, FetchError> {
         #[derive(Deserialize)]
         struct Results<'r> {
             #[serde(borrow)]
             results: Vec<&'r RawValue>,
         }
         let mut request = self.request(url)?;
-        let body = serde_json::json!({ "tokens": tokens }).to_string();
-        request.json = Some(body.into());
-        let response = self.send(&request)?;
+        request.json = Some(form::tokens_body(tokens));
+        let response = self.send(deadline, &request)?;
         let Results { results } = serde_json::from_slice(&response.body)
             .map_err(|_| FetchError::Invalid("malformed answer"))?;
         if results.len() != tokens.len() {
-            return Err(FetchError::Invalid("answers missing").into());
+            return Err(FetchError::Invalid("answers missing"));
         }
         Ok(results
             .into_iter()
@@ -216,7 +223,7 @@ impl Answers {
     }
 
     /// What one answer makes of its token.
-    fn judge(&self, json: &[u8]) -> Result<Option<VerifiedToken>, IntrospectionError> {
+    fn judge(&self, json: &[u8]) -> Outcome {
         let malformed = || FetchError::Invalid("malformed answer");
         let text = std::str::from_utf8(json).map_err(|_| malformed())?;
         let activity: Activity = serde_json::from_str(text).map_err(|_| malformed())?;
@@ -252,20 +259,42 @@ impl Answers {
         Ok(request)
     }
 
-    fn send(&self, request: &FetchRequest) -> Result<FetchResponse, FetchError> {
+    fn send(
+        &self,
+        deadline: Duration,
+        request: &FetchRequest,
+    ) -> Result<FetchResponse, FetchError> {
         let IntrospectionSettings {
-            timeout,
-            retries,
-            bytes_max,
-            ..
+            retries, bytes_max, ..
         } = self.settings;
+        let left = || deadline.saturating_sub(self.clock.elapsed());
         // To ask twice changes nothing, so a passing failure need not cost a token.
-        retry(&*self.clock, timeout, retries, |deadline| {
+        retry(&*self.clock, left(), retries, |_| {
             let mut request = request.clone();
-            request.timeout = deadline.saturating_sub(self.clock.elapsed());
+            request.timeout = left();
+            if request.timeout.is_zero() {
+                return Err(FetchError::TimedOut);
+            }
             self.http.fetch(&request)?.accepted(bytes_max)
         })
     }
+}
+
+/// Whether the refusal of a batch may be for the sake of one token in it, or for their number.
+fn may_be_of_one(error: &FetchError) -> bool {
+    match error {
+        FetchError::TooLarge => true,
+        FetchError::Status(status) => {
+            matches!(status, 400..=499) && ![401, 403, 404, 429].contains(status)
+        }
+        _ => false,
+    }
+}
+
+/// Media types are compared without case, and apart from their parameters (RFC 9110 §8.3.1).
+fn is_signed_type(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case(SIGNED_TYPE)
 }
 
 /// What an answer says before anything of the token.

@@ -13,6 +13,7 @@ use super::clock::{Clock, SystemClock};
 use super::flight::Flight;
 use super::form::{self, ClientCredentials};
 use super::http::{FetchError, FetchRequest, HttpClient};
+use super::retry::rest_after;
 
 /// Longest answer of a token endpoint, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -226,7 +227,7 @@ impl Shared {
             return Ok(flight.clone());
         }
         if let Some((error, since)) = &state.failure
-            && now < since.saturating_add(rest_after(error))
+            && now < since.saturating_add(rest_after(error, COOL_DOWN, RETRY_AFTER_MAX))
         {
             return Err(error.clone());
         }
@@ -311,14 +312,6 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Whatever panicked, the state under the lock is whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// How long the token endpoint is left alone after a failure.
-fn rest_after(error: &FetchError) -> Duration {
-    match error {
-        FetchError::Busy { retry_after, .. } => COOL_DOWN.max(RETRY_AFTER_MAX.min(*retry_after)),
-        _ => COOL_DOWN,
     }
 }
 

@@ -49,7 +49,11 @@ impl std::fmt::Debug for ClientCredentials {
 
 /// A form body of these parameters.
 pub(crate) fn body(parameters: &[(&str, &str)]) -> Zeroizing<String> {
-    let mut out = Zeroizing::new(String::new());
+    // Three bytes for each at most and two between, so that growing leaves no copies behind.
+    let length = parameters
+        .iter()
+        .map(|(name, value)| name.len() + 3 * value.len() + 2);
+    let mut out = Zeroizing::new(String::with_capacity(length.sum()));
     for (name, value) in parameters {
         if !out.is_empty() {
             out.push('&');
@@ -58,6 +62,26 @@ pub(crate) fn body(parameters: &[(&str, &str)]) -> Zeroizing<String> {
         out.push('=');
         out.push_str(&encoded(value));
     }
+    out
+}
+
+/// A JSON body of these tokens, which are printable ASCII.
+pub(crate) fn tokens_body(tokens: &[&str]) -> Zeroizing<String> {
+    // Two bytes for each at most and three around.
+    let length = tokens.iter().map(|token| 2 * token.len() + 3);
+    let mut out = Zeroizing::new(String::with_capacity(length.sum::<usize>() + 16));
+    out.push_str(r#"{"tokens":["#);
+    for (position, token) in tokens.iter().enumerate() {
+        out.push_str(if position == 0 { "\"" } else { ",\"" });
+        for letter in token.chars() {
+            if matches!(letter, '"' | '\\') {
+                out.push('\\');
+            }
+            out.push(letter);
+        }
+        out.push('"');
+    }
+    out.push_str("]}");
     out
 }
 
@@ -85,6 +109,10 @@ mod tests {
     fn forms_and_credentials_are_encoded() {
         let parameters = [("token", "a b+c/ü"), ("x", "1")];
         assert_eq!(*body(&parameters), "token=a+b%2Bc%2F%C3%BC&x=1");
+        assert_eq!(
+            *tokens_body(&["a", "b\"\\c"]),
+            r#"{"tokens":["a","b\"\\c"]}"#
+        );
         let credentials = ClientCredentials::new("a:b", "c d");
         // RFC 6749 §2.3.1: each part is form-encoded before they are joined.
         let expected = format!("Basic {}", STANDARD.encode("a%3Ab:c+d"));

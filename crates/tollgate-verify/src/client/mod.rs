@@ -1,5 +1,6 @@
 //! Keys over the network: discovery, key sets, caches; nothing of it is needed for fixed keys.
 
+mod active_tokens;
 mod address;
 mod answers;
 pub(crate) mod batch;

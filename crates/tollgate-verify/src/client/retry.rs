@@ -41,6 +41,19 @@ pub(super) fn retry<T>(
     }
 }
 
+/// How long a provider is left alone after this failure: for as long as it says itself within the
+/// bounds, else for the cool-down.
+pub(super) fn rest_after(
+    error: &FetchError,
+    cool_down: Duration,
+    retry_after_max: Duration,
+) -> Duration {
+    match error {
+        FetchError::Busy { retry_after, .. } => cool_down.max(retry_after_max.min(*retry_after)),
+        _ => cool_down,
+    }
+}
+
 /// Between half of a pause and all of it, so that many verifiers do not come back at once.
 fn jittered(pause: Duration) -> Duration {
     let random = RandomState::new().hash_one(0_u8) % 512;

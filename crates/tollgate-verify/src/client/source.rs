@@ -12,6 +12,7 @@ use super::clock::{Clock, SystemClock};
 use super::fetch::{Fetched, Fetcher, Origin};
 use super::flight::Flight;
 use super::http::{FetchError, HttpClient};
+use super::retry::rest_after;
 use super::settings::CacheSettings;
 use super::stats::SourceStats;
 use crate::keys::KeyRing;
@@ -420,24 +421,15 @@ impl Source {
 
     fn record_failure(&self, control: &mut Control, error: FetchError) {
         let now = self.clock.elapsed();
-        control.rests_until = now.saturating_add(self.rest_after(&error));
-        control.last_failure = Some(error);
-        self.counters.failures.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// How long the provider is left alone after a failure.
-    fn rest_after(&self, error: &FetchError) -> Duration {
         let CacheSettings {
             cool_down,
             retry_after_max,
             ..
         } = self.settings;
-        match error {
-            FetchError::Busy { retry_after, .. } => {
-                cool_down.max(retry_after_max.min(*retry_after))
-            }
-            _ => cool_down,
-        }
+        let rest = rest_after(&error, cool_down, retry_after_max);
+        control.rests_until = now.saturating_add(rest);
+        control.last_failure = Some(error);
+        self.counters.failures.fetch_add(1, Ordering::Relaxed);
     }
 
     fn lock(&self) -> MutexGuard<'_, Control> {

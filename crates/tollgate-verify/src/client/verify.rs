@@ -165,7 +165,7 @@ impl<C: DeserializeOwned> Inner<C> {
         step.unwrap_or_else(|error| Step::Done(Err(error)))
     }
 
-    fn counted(
+    pub(crate) fn counted(
         &self,
         result: Result<VerifiedToken<C>, Error>,
         started: Duration,

@@ -98,14 +98,17 @@ impl<C> RequireToken<C> {
     /// malformed.
     ///
     /// What the provider says of them is held to the verifier's policy as well: its issuers and
-    /// audiences, required claims, maximum age, proofs of possession and validators.
+    /// audiences, required claims, maximum age, proofs of possession and validators. `aud` has to be
+    /// said; `iss`, `exp` and `iat` need not be (RFC 7662 §2.2), unless they are
+    /// [required](crate::VerifierBuilder::require) by name.
     #[must_use]
     pub fn introspection(mut self, introspector: &Introspector) -> Self {
         Arc::make_mut(&mut self.settings).introspector = Some(introspector.clone());
         self
     }
 
-    /// Calls this with the cause whenever a token is refused, to log it.
+    /// Calls this with the cause whenever a token is refused, or cannot be judged, to log it; not for
+    /// requests without one, nor for scope that a good one does not carry.
     #[must_use]
     pub fn on_refusal(mut self, log: impl Fn(&Error) + Send + Sync + 'static) -> Self {
         Arc::make_mut(&mut self.settings).on_refusal = Some(Arc::new(log));
@@ -263,6 +266,18 @@ impl<C: DeserializeOwned> RequireToken<C> {
         else {
             return self.verifier.verify_bound(token, presented).await;
         };
+        let inner = &self.verifier.inner;
+        let started = inner.clock.elapsed();
+        let result = self.introspect(introspector, token, presented).await;
+        inner.counted(result, started)
+    }
+
+    async fn introspect(
+        &self,
+        introspector: &Introspector,
+        token: &str,
+        presented: &Presented<'_>,
+    ) -> Result<VerifiedToken<C>, Error> {
         match introspector.introspect_any(token).await {
             Ok(Some(active)) => {
                 let inner = &self.verifier.inner;
@@ -276,6 +291,7 @@ impl<C: DeserializeOwned> RequireToken<C> {
             }
             Ok(None) => Err(Error::Inactive),
             Err(IntrospectionError::Refused(error)) => Err(error),
+            // Never a guess: whoever has no answer has nothing against the token either.
             Err(_) => Err(Error::KeysUnavailable),
         }
     }

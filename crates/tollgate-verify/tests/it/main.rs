@@ -16,6 +16,7 @@ mod client;
 mod hostile;
 mod id_token;
 mod issuers;
+mod opaque;
 mod provider;
 mod resource_server;
 mod running;

@@ -19,7 +19,7 @@ use tower::ServiceExt as _;
 use crate::client::fake::{Fake, scene_with, settings, status};
 use crate::provider::{AUDIENCE, ISSUER, NOW, builder, good, token, with};
 
-struct Stopped;
+pub(crate) struct Stopped;
 
 impl Clock for Stopped {
     fn now(&self) -> UnixSeconds {
@@ -31,7 +31,7 @@ impl Clock for Stopped {
     }
 }
 
-fn layer() -> RequireToken {
+pub(crate) fn layer() -> RequireToken {
     RequireToken::new(builder().clock(Arc::new(Stopped)).build().unwrap()).realm("orders")
 }
 
@@ -39,11 +39,11 @@ async fn who(token: Authenticated) -> Json<Value> {
     Json(json!({"sub": token.subject(), "scope": token.scopes().collect::<Vec<_>>()}))
 }
 
-fn app(layer: RequireToken) -> Router {
+pub(crate) fn app(layer: RequireToken) -> Router {
     Router::new().route("/who", get(who)).route_layer(layer)
 }
 
-fn request(authorization: &[&str]) -> Request<Body> {
+pub(crate) fn request(authorization: &[&str]) -> Request<Body> {
     let mut request = Request::get("/who");
     for value in authorization {
         request = request.header("authorization", *value);
@@ -51,7 +51,7 @@ fn request(authorization: &[&str]) -> Request<Body> {
     request.body(Body::empty()).unwrap()
 }
 
-async fn send(app: Router, request: Request<Body>) -> (StatusCode, Vec<String>, String) {
+pub(crate) async fn send(app: Router, request: Request<Body>) -> (StatusCode, Vec<String>, String) {
     let response: Response<Body> = app.oneshot(request).await.unwrap();
     let challenges = response.headers().get_all(WWW_AUTHENTICATE);
     let challenges = challenges
@@ -398,85 +398,4 @@ fn resource_metadata_is_where_rfc_9728_looks() {
     assert_eq!(json["authorization_servers"], json!([ISSUER]));
     assert_eq!(json["scopes_supported"], json!(["a"]));
     assert_eq!(json["dpop_signing_alg_values_supported"], json!(["ES256"]));
-}
-
-#[tokio::test]
-async fn opaque_tokens_are_asked_about() {
-    use tollgate_verify::client::{ClientCredentials, HttpClient, Introspector};
-    let url = "https://as.example/introspect";
-    let check = async |answer: Value, expected: StatusCode| {
-        let fake = Arc::new(Fake::default());
-        fake.answer(url, crate::client::fake::ok(&answer));
-        let credentials = ClientCredentials::new("rs", "secret");
-        let introspector = Introspector::builder(url, ISSUER, AUDIENCE, credentials)
-            .http(fake as Arc<dyn HttpClient>)
-            .clock(Arc::new(Stopped))
-            .build()
-            .unwrap();
-        let layer = layer().introspection(&introspector);
-        let (status, _, _) = send(app(layer), request(&["Bearer tgat_1"])).await;
-        assert_eq!(status, expected, "{answer}");
-    };
-    let active = |name: &str, value: Value| {
-        let mut answer = with(name, value);
-        answer["active"] = json!(true);
-        answer
-    };
-    check(active("sub", json!("bob")), StatusCode::OK).await;
-    check(json!({"active": false}), StatusCode::UNAUTHORIZED).await;
-    check(active("aud", json!("other")), StatusCode::UNAUTHORIZED).await;
-    check(active("cnf", json!({"jkt": "x"})), StatusCode::UNAUTHORIZED).await;
-    check(json!({}), StatusCode::SERVICE_UNAVAILABLE).await;
-    assert_eq!(
-        send(app(layer()), request(&["Bearer tgat_1"])).await.0,
-        StatusCode::UNAUTHORIZED
-    );
-}
-
-#[tokio::test]
-async fn opaque_tokens_are_held_to_the_verifiers_policy() {
-    use tollgate_verify::client::{ClientCredentials, HttpClient, Introspector};
-    use tollgate_verify::{Ready, VerifierBuilder};
-    let url = "https://as.example/introspect";
-    let check = async |bearer: &str, answer: Value, policy: VerifierBuilder<Ready>, expected| {
-        let fake = Arc::new(Fake::default());
-        fake.answer(url, crate::client::fake::ok(&answer));
-        let credentials = ClientCredentials::new("rs", "secret");
-        let introspector = Introspector::builder(url, ISSUER, AUDIENCE, credentials)
-            .http(fake as Arc<dyn HttpClient>)
-            .clock(Arc::new(Stopped))
-            .build()
-            .unwrap();
-        let verifier = policy.clock(Arc::new(Stopped)).build().unwrap();
-        let layer = RequireToken::new(verifier).introspection(&introspector);
-        let authorization = format!("Bearer {bearer}");
-        let (status, _, _) = send(app(layer), request(&[&authorization])).await;
-        assert_eq!(status, expected, "{bearer} {answer}");
-    };
-    let active = |name: &str, value: Value| {
-        let mut answer = with(name, value);
-        answer["active"] = json!(true);
-        answer
-    };
-    let (ok, refused) = (StatusCode::OK, StatusCode::UNAUTHORIZED);
-    let demanding = || builder().require("amr");
-    check("tgat_1", active("amr", json!("pwd")), demanding(), ok).await;
-    check("tgat_1", active("sub", json!("bob")), demanding(), refused).await;
-    let impatient = || builder().max_age(std::time::Duration::from_secs(60));
-    let issued = |ago: u64| active("iat", json!(NOW.0 - ago));
-    check("tgat_1", issued(60), impatient(), ok).await;
-    check("tgat_1", issued(61), impatient(), refused).await;
-    check("tgat_1", active("iat", json!(null)), impatient(), refused).await;
-    check("tgat_1", active("iat", json!(null)), builder(), ok).await;
-    check(
-        "tgat_1",
-        active("token_type", json!("one_time")),
-        builder(),
-        refused,
-    )
-    .await;
-    // Opaque tokens may have dots; what has the form of a JWT is for the verifier alone.
-    check("ya29.opaque", issued(1), builder(), ok).await;
-    check("a.b.c.d.e", issued(1), builder(), ok).await;
-    check("a.b.c", issued(1), builder(), refused).await;
 }

@@ -6,6 +6,7 @@ mod discovery;
 pub(crate) mod fake;
 mod faulty;
 mod introspection;
+mod introspection_queue;
 mod proxy;
 mod refresh;
 mod settings;
