@@ -1,6 +1,5 @@
 //! Proofs of possession: DPoP (RFC 9449) and client certificates (RFC 8705).
 
-use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use tollgate_protocol::UnixSeconds;
 
 use crate::claims::Confirmation;
 use crate::http_url::normalized;
+use crate::replays::Replays;
 
 /// Longest proof, in bytes; one with an RSA-4096 key has about 2 KiB.
 const PROOF_BYTES_MAX: usize = 8 * 1024;
@@ -95,8 +95,9 @@ pub enum ProofError {
 pub struct DpopSettings {
     /// How old a proof may be.
     pub age_max: Duration,
-    /// How many proofs are remembered at least; when more arrive within their life time, they are
-    /// refused.
+    /// How many proofs are remembered; when more arrive within their life time, they are refused. The
+    /// last quarter is for keys that do not hold a quarter already, so that no client can take it
+    /// all.
     pub proofs_max: usize,
     /// The algorithms accepted; shared secrets never are.
     pub algorithms: Vec<Algorithm>,
@@ -127,8 +128,9 @@ pub(crate) struct Dpop {
 
 /// A proof that is genuine and fits the request; replay not yet checked.
 pub(crate) struct GenuineProof {
-    thumbprint: String,
-    id: String,
+    pub(crate) thumbprint: String,
+    pub(crate) id: String,
+    pub(crate) iat: UnixSeconds,
 }
 
 impl Dpop {
@@ -187,7 +189,12 @@ impl Dpop {
         let thumbprint = jwk.thumbprint_base64url();
         // One key's ids are not another's.
         let id = sha256_base64url(format!("{thumbprint}.{}", claims.jti).as_bytes());
-        Ok(GenuineProof { thumbprint, id })
+        let iat = UnixSeconds(claims.iat);
+        Ok(GenuineProof {
+            thumbprint,
+            id,
+            iat,
+        })
     }
 
     /// Remembers a proof, or refuses it for having been seen. To be called last, when all else is
@@ -198,8 +205,7 @@ impl Dpop {
         now: UnixSeconds,
     ) -> Result<(), ProofError> {
         let mut replays = self.replays.lock().unwrap_or_else(PoisonError::into_inner);
-        let life = self.age_max.saturating_add(FUTURE_MAX);
-        replays.insert(&proof.id, now, life)
+        replays.insert(proof, now, self.age_max)
     }
 
     fn check_claims(
@@ -307,44 +313,4 @@ fn proof_key(parsed: &Compact<'_>) -> Result<Jwk, ProofError> {
         return Err(ProofError::Key);
     }
     Jwk::from_slice(header.jwk.get().as_bytes()).map_err(|_| ProofError::Key)
-}
-
-/// The proofs of the last while, in two halves: when the younger one has lived long enough for
-/// everything in the older to be out of date, the older is dropped whole.
-struct Replays {
-    proofs_max: usize,
-    since: UnixSeconds,
-    younger: HashSet<Box<str>>,
-    older: HashSet<Box<str>>,
-}
-
-impl Replays {
-    fn new(proofs_max: usize) -> Self {
-        let since = UnixSeconds(0);
-        Self {
-            proofs_max,
-            since,
-            younger: HashSet::new(),
-            older: HashSet::new(),
-        }
-    }
-
-    fn insert(&mut self, id: &str, now: UnixSeconds, life: Duration) -> Result<(), ProofError> {
-        if now > self.since.plus(life) {
-            let is_long_ago = now > self.since.plus(life).plus(life);
-            self.older = std::mem::take(&mut self.younger);
-            if is_long_ago {
-                self.older.clear();
-            }
-            self.since = now;
-        }
-        if self.younger.contains(id) || self.older.contains(id) {
-            return Err(ProofError::Replayed);
-        }
-        if self.younger.len() + self.older.len() >= self.proofs_max {
-            return Err(ProofError::StoreFull);
-        }
-        self.younger.insert(id.into());
-        Ok(())
-    }
 }

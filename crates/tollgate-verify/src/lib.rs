@@ -114,6 +114,7 @@ pub mod manual;
 #[doc = include_str!("../README.md")]
 mod readme {}
 mod policy;
+mod replays;
 mod token;
 mod validators;
 #[cfg(feature = "client")]

@@ -224,34 +224,97 @@ fn what_is_bound_needs_all_of_it() {
     check(json!(null), true, None, "key_binding");
 }
 
-#[test]
-fn the_memory_of_proofs_is_bounded_and_refuses_when_full() {
+/// A verifier that remembers so many proofs, and whether one of a number is accepted at a time.
+fn remembering(proofs_max: usize) -> impl Fn(u64, u64) -> Result<(), Error> {
     let mut settings = DpopSettings::default();
-    settings.proofs_max = 2;
+    settings.proofs_max = proofs_max;
     let verifier = builder().dpop(settings).build().unwrap();
     let token = bound_token();
-    let proof = |id: u64, iat: u64| {
+    move |id: u64, seconds: u64| {
         let claims = changed(claims(&token), "jti", json!(id.to_string()));
-        sign(&header(), &changed(claims, "iat", json!(iat)), &CLIENT)
-    };
-    let at = |id: u64, seconds: u64| {
-        let now = UnixSeconds(NOW.0 + seconds);
-        present(&verifier, &token, &proof(id, now.0), now)
+        // Each has its number for its time as well, so that it can be shown again later.
+        let claims = changed(claims, "iat", json!(NOW.0 + id));
+        let proof = sign(&header(), &claims, &CLIENT);
+        present(&verifier, &token, &proof, UnixSeconds(NOW.0 + seconds))
+    }
+}
+
+#[test]
+fn the_memory_of_proofs_is_bounded_and_refuses_when_full() {
+    let at = remembering(2);
+    let full = Err(Error::Proof(ProofError::StoreFull));
+    assert_eq!(at(0, 0), Ok(()));
+    assert_eq!(at(1, 1), Ok(()));
+    assert_eq!(at(2, 2), full);
+    assert_eq!(at(60, 60), full);
+    // As soon as nobody can use a proof any more, it makes room.
+    assert_eq!(at(61, 61), Ok(()));
+    assert_eq!(at(59, 61), full);
+    assert_eq!(at(62, 62), Ok(()));
+    // Three quarters for one key: what fits those within a life time is never too much.
+    let at = remembering(84);
+    for second in 0..300 {
+        assert_eq!(at(second, second), Ok(()), "{second}");
+    }
+}
+
+#[test]
+fn a_refused_token_leaves_no_proof_behind() {
+    let mut settings = DpopSettings::default();
+    settings.proofs_max = 1;
+    let verifier = builder().dpop(settings).build().unwrap();
+    let expired = token(&changed(
+        with("exp", json!(NOW.0)),
+        "cnf",
+        json!({"jkt": CLIENT.public_jwk().unwrap().thumbprint_base64url()}),
+    ));
+    let refused = present(&verifier, &expired, &good_proof(&expired), NOW);
+    assert_eq!(refused, Err(Error::Expired));
+    let token = bound_token();
+    assert_eq!(present(&verifier, &token, &good_proof(&token), NOW), Ok(()));
+}
+
+#[test]
+fn one_key_cannot_take_the_whole_memory() {
+    let mut settings = DpopSettings::default();
+    settings.proofs_max = 8;
+    let verifier = builder().dpop(settings).build().unwrap();
+    let (_, other) = SigningKey::generate(Algorithm::ES256).unwrap();
+    let show = |key: &SigningKey, id: u64| {
+        let jwk = key.public_jwk().unwrap();
+        let token = token(&with("cnf", json!({"jkt": jwk.thumbprint_base64url()})));
+        let claims = changed(claims(&token), "jti", json!(id.to_string()));
+        let header = changed(header(), "jwk", json!(jwk));
+        present(&verifier, &token, &sign(&header, &claims, key), NOW)
     };
     let full = Err(Error::Proof(ProofError::StoreFull));
-    assert_eq!(at(1, 0), Ok(()));
-    assert_eq!(at(2, 0), Ok(()));
-    assert_eq!(at(3, 0), full);
-    // Proofs that nobody can use any more make room.
-    assert_eq!(at(3, 71), full);
-    assert_eq!(at(3, 142), Ok(()));
-    // A refused token leaves nothing behind.
-    let expired = bound_token();
-    let later = UnixSeconds(NOW.0 + 300);
-    assert_eq!(
-        present(&verifier, &expired, &proof(9, later.0), later),
-        Err(Error::Expired)
+    for id in 0..6 {
+        assert_eq!(show(&CLIENT, id), Ok(()), "{id}");
+    }
+    assert_eq!(show(&CLIENT, 6), full);
+    assert_eq!(show(&other, 0), Ok(()));
+    assert_eq!(show(&other, 1), Ok(()));
+    assert_eq!(show(&other, 2), full);
+}
+
+#[test]
+fn a_clock_that_steps_forgets_no_proof_and_stops_no_service() {
+    let at = remembering(3);
+    let (replayed, late) = (
+        Error::Proof(ProofError::Replayed),
+        Error::Proof(ProofError::Time),
     );
+    assert_eq!(at(0, 0), Ok(()));
+    // Minutes ahead, where the first proof is out of date, and back.
+    assert_eq!(at(250, 250), Ok(()));
+    assert_eq!(at(0, 1), Err(late));
+    // What is fresh counts, and makes room again when it has run out.
+    assert_eq!(at(1, 1), Ok(()));
+    assert_eq!(at(2, 2), Ok(()));
+    assert_eq!(at(3, 3), Err(Error::Proof(ProofError::StoreFull)));
+    assert_eq!(at(100, 100), Ok(()));
+    assert_eq!(at(100, 101), Err(replayed.clone()));
+    assert_eq!(at(250, 250), Err(replayed));
 }
 
 #[test]
