@@ -110,7 +110,7 @@ impl<C: DeserializeOwned> Verifier<C> {
         C: Send,
     {
         let inner = &self.verifier.inner;
-        for flight in inner.flights_for_cold_sources() {
+        for flight in inner.flights_for(items.iter().map(&token_of)) {
             flight.wait();
         }
         let (used, now) = (inner.snapshots(), inner.clock.now());

@@ -45,7 +45,7 @@ async fn run_many<C: DeserializeOwned + Send + 'static>(
     inner: &Arc<Inner<C>>,
     items: Vec<Item>,
 ) -> Vec<Result<VerifiedToken<C>, Error>> {
-    for flight in inner.flights_for_cold_sources() {
+    for flight in inner.flights_for(items.iter().map(|item| &*item.token)) {
         flight.landing().await;
     }
     let items: Arc<[Item]> = items.into();

@@ -234,14 +234,36 @@ impl<C> Inner<C> {
         }
     }
 
-    pub(crate) fn flights_for_cold_sources(&self) -> Vec<Flight> {
-        let cold = self
-            .sources()
-            .filter_map(|source| match source.look_up(false) {
+    /// What has to be waited for before these tokens find keys; issuers that none of them names are
+    /// not asked, so that no batch waits for a stranger to it.
+    pub(crate) fn flights_for<'t>(&self, tokens: impl Iterator<Item = &'t str>) -> Vec<Flight> {
+        let named = self.keys.iter().zip(self.named_by(tokens));
+        let flights = named.filter_map(|(keys, is_named)| match keys {
+            Keys::Remote(source) if is_named => match source.look_up(false) {
                 LookUp::Wait(flight) => Some(flight),
                 LookUp::Ready(_) | LookUp::Unavailable => None,
-            });
-        cold.collect()
+            },
+            Keys::Remote(_) | Keys::Fixed(_) => None,
+        });
+        flights.collect()
+    }
+
+    /// Which issuers these tokens name, in the order of the policy's issuers.
+    fn named_by<'t>(&self, mut tokens: impl Iterator<Item = &'t str>) -> Vec<bool> {
+        let mut named = vec![false; self.keys.len()];
+        if let [only] = named.as_mut_slice() {
+            *only = tokens.next().is_some();
+            return named;
+        }
+        for token in tokens {
+            let parsed = self.policy.parse(token);
+            if let Ok(issuer) = parsed.and_then(|parsed| self.policy.issuer_of(&parsed))
+                && let Some(named) = named.get_mut(issuer)
+            {
+                *named = true;
+            }
+        }
+        named
     }
 
     /// The keys of each issuer as they stand.
@@ -260,18 +282,10 @@ impl<C> Inner<C> {
         tokens: impl Iterator<Item = &'t str>,
         used: &[Option<Arc<Snapshot>>],
     ) -> Option<Vec<Flight>> {
-        let mut asked = vec![false; self.keys.len()];
-        for token in tokens {
-            let parsed = self.policy.parse(token);
-            if let Ok(issuer) = parsed.and_then(|parsed| self.policy.issuer_of(&parsed))
-                && let Some(asked) = asked.get_mut(issuer)
-            {
-                *asked = true;
-            }
-        }
+        let named = self.named_by(tokens);
         let mut flights = None::<Vec<Flight>>;
-        for ((keys, used), is_asked) in self.keys.iter().zip(used).zip(asked) {
-            let (Keys::Remote(source), Some(used), true) = (keys, used, is_asked) else {
+        for ((keys, used), is_named) in self.keys.iter().zip(used).zip(named) {
+            let (Keys::Remote(source), Some(used), true) = (keys, used, is_named) else {
                 continue;
             };
             match source.after_miss(used) {

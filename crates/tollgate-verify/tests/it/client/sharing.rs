@@ -9,7 +9,7 @@ use tollgate_verify::client::{
 use tollgate_verify::jose::{Algorithm, SigningKey};
 use tollgate_verify::{Error, Verifier};
 
-use super::fake::{HandClock, JWKS, METADATA, keys_answer, scene, verifier};
+use super::fake::{Fake, HandClock, JWKS, METADATA, keys_answer, scene, verifier};
 use crate::provider::{AUDIENCE, ISSUER, KEY, NOW, good, sign_with, token, with};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -139,6 +139,36 @@ async fn a_batch_finds_rotated_keys_of_the_issuers_concerned() {
             let requests = (scene.fake.requests(JWKS), scene.fake.requests(OTHER));
             assert_eq!(requests, (2, 1), "{is_blocking}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_batch_waits_for_no_issuer_that_none_of_its_tokens_names() {
+    const OTHER: &str = "https://other.example";
+    for is_blocking in [true, false] {
+        let scene = scene();
+        let other = KeySource::discovery(OTHER).http(Arc::new(Fake::default()));
+        let other = other.build();
+        let verifier = Verifier::builder()
+            .issuer(ISSUER)
+            .audience(AUDIENCE)
+            .key_source(&scene.source)
+            .or_issuer_with(OTHER, &other)
+            .clock(Arc::clone(&scene.clock) as Arc<dyn Clock>)
+            .build()
+            .unwrap();
+        let token = token(&good());
+        let batch = [token.as_str(), "bad", &token];
+        let results = match is_blocking {
+            true => verifier.blocking().verify_many(&batch),
+            false => verifier.verify_many(&batch).await,
+        };
+        let is_good: Vec<bool> = results.iter().map(Result::is_ok).collect();
+        assert_eq!(is_good, [true, false, true], "{is_blocking}");
+        let stats = other.stats();
+        assert_eq!((stats.misses, stats.fetches), (0, 0));
+        // One look for the whole batch.
+        assert_eq!(scene.source.stats().misses, 1);
     }
 }
 
