@@ -1,7 +1,11 @@
 //! Where the client side gets the time from; tests pass their own.
 
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+use std::sync::LazyLock;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+use std::time::Instant;
+use std::time::{Duration, SystemTime};
 
 use tollgate_protocol::UnixSeconds;
 
@@ -10,7 +14,8 @@ pub trait Clock: Send + Sync + 'static {
     /// Seconds since the Unix epoch.
     fn now(&self) -> UnixSeconds;
 
-    /// Time since some fixed moment; never runs back.
+    /// Time since some fixed moment; never runs back, and should not stand still while the machine is
+    /// suspended: by it keys and tokens grow old.
     fn elapsed(&self) -> Duration;
 
     /// Waits on the calling thread, between attempts to reach a provider.
@@ -20,18 +25,11 @@ pub trait Clock: Send + Sync + 'static {
 }
 
 /// The clocks of the operating system.
-#[derive(Debug, Clone, Copy)]
-pub struct SystemClock {
-    start: Instant,
-}
-
-impl Default for SystemClock {
-    fn default() -> Self {
-        Self {
-            start: Instant::now(),
-        }
-    }
-}
+///
+/// The steady one goes on while the machine is suspended, on Linux and Android; elsewhere it may stand
+/// still, and what is kept then lives longer by as much.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock(());
 
 impl Clock for SystemClock {
     #[expect(
@@ -44,7 +42,35 @@ impl Clock for SystemClock {
         UnixSeconds(since.map_or(0, |since| since.as_secs()))
     }
 
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     fn elapsed(&self) -> Duration {
-        self.start.elapsed()
+        let since_boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        // Never before the start, and where it were, what is kept would be out of date.
+        Duration::try_from(since_boot).unwrap_or(Duration::MAX)
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    fn elapsed(&self) -> Duration {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        START.elapsed()
+    }
+}
+
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_steady_clock_counts_time_in_suspension() {
+        let boot = || {
+            let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+            Duration::try_from(time).unwrap()
+        };
+        let clock = SystemClock::default();
+        let (before, elapsed, after) = (boot(), clock.elapsed(), boot());
+        assert!(
+            before <= elapsed && elapsed <= after,
+            "{before:?} {elapsed:?} {after:?}"
+        );
     }
 }
