@@ -20,7 +20,8 @@ pub enum AddressPolicy {
     PublicAndPrivate,
 }
 
-/// Checks a URL before anything is sent: https, or http to loopback; no user, no fragment.
+/// Checks a URL before anything is sent: https, or http to loopback; no user, no fragment, and no
+/// address that no policy allows.
 pub(crate) fn check_url(url: &str) -> Result<Uri, FetchError> {
     let uri: Uri = url.parse().map_err(|_| FetchError::AddressRefused)?;
     let host = uri.host().ok_or(FetchError::AddressRefused)?;
@@ -28,6 +29,8 @@ pub(crate) fn check_url(url: &str) -> Result<Uri, FetchError> {
     let is_secure = uri.scheme() == Some(&Scheme::HTTPS);
     let is_plain = uri.scheme() == Some(&Scheme::HTTP);
     let may_ask = is_secure || (is_plain && names_loopback(host));
+    // Whichever client asks: what names resolve to is for it to judge, but this can be seen here.
+    let may_ask = may_ask && AddressPolicy::PublicAndPrivate.allows_host(host);
     if !may_ask || authority.as_str().contains('@') || url.contains('#') {
         return Err(FetchError::AddressRefused);
     }
@@ -37,11 +40,16 @@ pub(crate) fn check_url(url: &str) -> Result<Uri, FetchError> {
 /// Checks a URL that the answer from `source` points to.
 ///
 /// Whoever is not loopback cannot send anybody there: what listens on loopback trusts whoever can
-/// reach it, and a provider elsewhere has no keys of its own to show on this machine.
+/// reach it, and a provider elsewhere has no keys of its own to show on this machine. Nor does anybody
+/// point to a private address who does not stand at one by name of it.
 pub(crate) fn check_url_from(source: &Uri, url: &str) -> Result<Uri, FetchError> {
     let target = check_url(url)?;
-    let is_loopback = |uri: &Uri| uri.host().is_some_and(names_loopback);
-    if is_loopback(&target) && !is_loopback(source) {
+    let depth = |uri: &Uri| match uri.host() {
+        Some(host) if names_loopback(host) => 2,
+        Some(host) if !AddressPolicy::Public.allows_host(host) => 1,
+        _ => 0,
+    };
+    if depth(&target) > depth(source) {
         return Err(FetchError::AddressRefused);
     }
     Ok(target)
@@ -59,7 +67,8 @@ pub(crate) fn names_loopback(host: &str) -> bool {
 impl AddressPolicy {
     /// Whether the host of a URL may be asked as far as its text tells. What names resolve to is
     /// judged once they are resolved; behind a proxy that is out of sight, but this is not.
-    pub(crate) fn allows_host(self, host: &str) -> bool {
+    #[must_use]
+    pub fn allows_host(self, host: &str) -> bool {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         match bare.parse::<IpAddr>() {
             Ok(address) => self.allows(host, address),
@@ -68,7 +77,8 @@ impl AddressPolicy {
     }
 
     /// Whether an address that `host` resolved to may be asked.
-    pub(crate) fn allows(self, host: &str, address: IpAddr) -> bool {
+    #[must_use]
+    pub fn allows(self, host: &str, address: IpAddr) -> bool {
         match class(address) {
             Class::Public => true,
             // A public name that resolves to loopback is an attack (DNS rebinding).
@@ -165,7 +175,11 @@ mod tests {
             assert_eq!(check_url(url).is_ok(), expected, "{url}");
         };
         check("https://as.example/jwks", true);
-        check("https://10.0.0.1/jwks", true); // the resolver judges addresses
+        check("https://10.0.0.1/jwks", true); // whether it may be asked is for the client to say
+        check("https://169.254.169.254/jwks", false);
+        check("https://[fe80::1]/jwks", false);
+        check("https://2130706433/jwks", false);
+        check("https://0x7f.1/jwks", false);
         check("http://127.0.0.1:8080/jwks", true);
         check("http://localhost/jwks", true);
         check("http://[::1]:1/jwks", true);
@@ -177,6 +191,24 @@ mod tests {
         check("file:///etc/passwd", false);
         check("/relative", false);
         check("", false);
+    }
+
+    #[test]
+    fn documents_point_no_further_inside_than_they_stand() {
+        let check = |source: &str, url: &str, expected: bool| {
+            let outcome = check_url_from(&source.parse().unwrap(), url);
+            assert_eq!(outcome.is_ok(), expected, "{source} {url}");
+        };
+        for source in ["https://as.example/m", "https://93.184.216.34/m"] {
+            check(source, "https://as.example/jwks", true);
+            check(source, "https://93.184.216.34/jwks", true);
+            for inside in ["10.0.0.1", "[fd00::1]", "127.0.0.1", "169.254.169.254"] {
+                check(source, &format!("https://{inside}/jwks"), false);
+            }
+        }
+        check("https://10.0.0.2/m", "https://10.0.0.1/jwks", true);
+        check("https://10.0.0.2/m", "https://127.0.0.1/jwks", false);
+        check("http://127.0.0.1/m", "https://10.0.0.1/jwks", true);
     }
 
     #[test]

@@ -9,7 +9,9 @@ use zeroize::Zeroizing;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct FetchRequest {
-    /// Where to; judged already, except for what the name resolves to.
+    /// Where to. Judged already are the scheme, and that no provider's document leads to loopback or
+    /// to a private address by its number. What a name resolves to is for the client to judge, with
+    /// [`AddressPolicy`](super::AddressPolicy) for example.
     pub url: String,
     /// A form body; with it or a JSON body the method is POST, else GET.
     pub form: Option<Zeroizing<String>>,

@@ -8,6 +8,28 @@ use super::fake::{
 use crate::provider::{ISSUER, KEY, good, token};
 
 #[test]
+fn a_provider_cannot_point_any_client_inside() {
+    for inside in [
+        "https://169.254.169.254/keys",
+        "https://10.0.0.5/keys",
+        "https://[fd00::1]/keys",
+        "https://2130706433/keys",
+        "https://0x7f.1/keys",
+    ] {
+        let scene = scene();
+        let metadata = json!({"issuer": ISSUER, "jwks_uri": inside});
+        scene.fake.answer(METADATA, ok(&metadata));
+        scene.fake.answer(inside, keys_answer(&[&KEY]));
+        assert_eq!(
+            scene.outcome(&token(&good())),
+            "keys_unavailable",
+            "{inside}"
+        );
+        assert_eq!(scene.fake.requests(inside), 0, "{inside}");
+    }
+}
+
+#[test]
 fn rfc_8414_is_the_second_place() {
     // Nothing there, a log-in page, or a page for people under every name.
     for first in [
