@@ -23,6 +23,10 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const COOL_DOWN: Duration = Duration::from_secs(1);
 /// … or for as long as it says itself, but for no longer than this.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
+/// A token that runs out within this time, or within a tenth of its life, is renewed before it is
+/// handed out.
+const RESERVE_MAX: Duration = Duration::from_secs(10);
+const EXPIRED: FetchError = FetchError::Invalid("token expired on arrival");
 /// Life time of a token whose answer does not give one.
 const LIFE_UNKNOWN: Duration = Duration::from_secs(60);
 
@@ -47,7 +51,8 @@ impl fmt::Debug for AccessToken {
 /// Keeps one access token of a client, and gets the next before it runs out. Cheap to clone;
 /// clones share the token.
 ///
-/// However many ask, one request is under way; nobody waits while the token still serves.
+/// However many ask, one request is under way; nobody waits while the token still serves, but for the
+/// last seconds of one that was not asked for when it could have been renewed in time.
 #[derive(Clone)]
 pub struct ClientTokens {
     shared: Arc<Shared>,
@@ -113,16 +118,15 @@ impl ClientTokens {
         }
     }
 
-    /// Forgets a token that a resource server has refused, so that the next call gets another.
+    /// Forgets a token that a resource server has refused, so that the next call gets another. One
+    /// that was got within the last second stays: who refuses that refuses the next one too.
     pub fn discard(&self, refused: &AccessToken) {
+        let now = self.shared.clock.elapsed();
         let mut state = self.shared.lock();
-        if state
-            .kept
-            .as_ref()
-            .is_some_and(|kept| kept.token == *refused)
-        {
-            state.kept = None;
-        }
+        let is_refused = |kept: &mut Kept| {
+            kept.token == *refused && now >= kept.got_at.saturating_add(COOL_DOWN)
+        };
+        state.kept.take_if(is_refused);
     }
 }
 
@@ -194,7 +198,10 @@ struct State {
 
 struct Kept {
     token: AccessToken,
+    got_at: Duration,
     renew_at: Duration,
+    /// So little time is left that the token may run out on its way.
+    ends_at: Duration,
     serves_until: Duration,
 }
 
@@ -208,12 +215,16 @@ impl Shared {
         let now = self.clock.elapsed();
         let mut state = self.lock();
         if let Some(kept) = state.kept.as_ref().filter(|kept| now < kept.serves_until) {
-            let (token, is_due) = (kept.token.clone(), now >= kept.renew_at);
-            if is_due {
+            let token = kept.token.clone();
+            let (is_due, is_ending) = (now >= kept.renew_at, now >= kept.ends_at);
+            // Where the last attempt failed, the next may take all the time that is left.
+            let is_worth_waiting = is_ending && state.failure.is_none();
+            let renewal = is_due.then(|| self.launch(&mut state, now));
+            return match renewal {
+                Some(Ok(flight)) if is_worth_waiting => Begun::Waiting(flight),
                 // Ahead of need: nobody waits for this one.
-                let _ = self.launch(&mut state, now);
-            }
-            return Begun::Ready(Ok(token));
+                _ => Begun::Ready(Ok(token)),
+            };
         }
         match self.launch(&mut state, now) {
             Ok(flight) => Begun::Waiting(flight),
@@ -258,7 +269,7 @@ impl Shared {
         match (&state.kept, &state.failure) {
             (Some(kept), _) if now < kept.serves_until => Ok(kept.token.clone()),
             (_, Some((error, _))) => Err(error.clone()),
-            _ => Err(FetchError::Invalid("token expired on arrival")),
+            _ => Err(EXPIRED),
         }
     }
 
@@ -292,10 +303,18 @@ impl Shared {
             return Err(FetchError::Invalid("no bearer token"));
         }
         let life = answer.expires_in.map_or(LIFE_UNKNOWN, Duration::from_secs);
+        let (got_at, serves_until) = (self.clock.elapsed(), now.saturating_add(life));
+        if got_at >= serves_until {
+            // A failure as any other, or every call would be a request.
+            return Err(EXPIRED);
+        }
+        let reserve = RESERVE_MAX.min(life / 10);
         Ok(Kept {
+            got_at,
             token: AccessToken(answer.access_token.0),
             renew_at: now.saturating_add(life.saturating_mul(4) / 5),
-            serves_until: now.saturating_add(life),
+            ends_at: serves_until.saturating_sub(reserve),
+            serves_until,
         })
     }
 

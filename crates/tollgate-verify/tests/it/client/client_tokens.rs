@@ -56,9 +56,57 @@ fn a_token_is_kept_and_renewed_ahead() {
 }
 
 #[test]
+fn a_token_that_ran_out_on_its_way_is_a_failure() {
+    let (fake, clock, tokens) = scene();
+    let slow = Arc::clone(&clock);
+    fake.handle(URL, move |_| {
+        slow.advance(Duration::from_secs(5));
+        answer(&json!({"access_token": "t", "token_type": "Bearer", "expires_in": 5}))
+    });
+    for _ in 0..10 {
+        let error = tokens.token_blocking().unwrap_err();
+        assert_eq!(error, FetchError::Invalid("token expired on arrival"));
+    }
+    assert_eq!(fake.requests(URL), 1);
+}
+
+#[test]
+fn a_token_about_to_run_out_is_renewed_first() {
+    let check = |life: u64, idle: u64, expected: &str| {
+        let (fake, clock, tokens) = scene();
+        let answer_of = move |token: &str| {
+            answer(&json!({"access_token": token, "token_type": "Bearer", "expires_in": life}))
+        };
+        fake.answer(URL, answer_of("old"));
+        assert_eq!(token(&tokens), "old");
+        clock.advance(Duration::from_secs(idle));
+        fake.answer(URL, answer_of("new"));
+        assert_eq!(token(&tokens), expected, "{life} {idle}");
+    };
+    check(3600, 3589, "old");
+    check(3600, 3590, "new");
+    check(20, 17, "old");
+    check(20, 18, "new");
+    // Where none can be had, the old one serves as long as it lives.
+    let (fake, clock, tokens) = scene();
+    assert_eq!(token(&tokens), "t0");
+    fake.answer(URL, status(500));
+    for _ in 0..9 {
+        clock.advance(Duration::from_secs(11));
+        assert_eq!(token(&tokens), "t0");
+    }
+    clock.advance(Duration::from_secs(1));
+    assert!(tokens.token_blocking().is_err());
+}
+
+#[test]
 fn a_refused_token_is_discarded_once() {
-    let (_, _, tokens) = scene();
+    let (fake, clock, tokens) = scene();
     let first = tokens.token_blocking().unwrap();
+    // Only just made: who refuses this one refuses the next as well.
+    tokens.discard(&first);
+    assert_eq!((token(&tokens), fake.requests(URL)), ("t0".into(), 1));
+    clock.advance(Duration::from_secs(1));
     tokens.discard(&first);
     assert_eq!(token(&tokens), "t1");
     // Somebody else noticed later: the new one stays.
@@ -91,12 +139,10 @@ fn failures_are_told_and_not_hammered() {
         let (fake, clock, tokens) = scene();
         fake.answer(URL, bad.clone());
         let error = tokens.token_blocking().unwrap_err();
-        if error != FetchError::Invalid("token expired on arrival") {
-            for _ in 0..10 {
-                assert_eq!(tokens.token_blocking().unwrap_err(), error, "{bad:?}");
-            }
-            assert_eq!(fake.requests(URL), 1, "{bad:?}");
+        for _ in 0..10 {
+            assert_eq!(tokens.token_blocking().unwrap_err(), error, "{bad:?}");
         }
+        assert_eq!(fake.requests(URL), 1, "{bad:?}");
         clock.advance(Duration::from_secs(1));
         fake.answer(
             URL,
