@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tollgate_jose::{Algorithm, Compact, Jwk, Limits, SigningKey, VerifyingKey, sha256_base64url};
 use tollgate_protocol::UnixSeconds;
+use zeroize::Zeroizing;
 
 use crate::claims::Confirmation;
 use crate::http_url::normalized;
@@ -90,7 +91,7 @@ pub enum ProofError {
 }
 
 /// How proofs are judged.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct DpopSettings {
     /// How old a proof may be.
@@ -103,7 +104,19 @@ pub struct DpopSettings {
     pub algorithms: Vec<Algorithm>,
     /// A secret of at least 32 bytes: when there is one, proofs must carry a nonce made from it
     /// (RFC 9449 §9).
-    pub nonce_secret: Option<Vec<u8>>,
+    pub nonce_secret: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl std::fmt::Debug for DpopSettings {
+    /// Whoever has the secret makes nonces for every instance, so it is not shown.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DpopSettings")
+            .field("age_max", &self.age_max)
+            .field("proofs_max", &self.proofs_max)
+            .field("algorithms", &self.algorithms)
+            .field("nonce_secret", &self.nonce_secret.is_some())
+            .finish()
+    }
 }
 
 impl Default for DpopSettings {
@@ -137,7 +150,7 @@ impl Dpop {
     /// # Errors
     /// [`tollgate_jose::KeyError`] for a nonce secret that is too short.
     pub(crate) fn new(settings: DpopSettings) -> Result<Self, tollgate_jose::KeyError> {
-        let nonce_key = settings.nonce_secret.as_deref();
+        let nonce_key = settings.nonce_secret.as_ref();
         let nonce_key = nonce_key.map(|secret| SigningKey::hmac(Algorithm::HS256, secret));
         let algorithms = settings
             .algorithms

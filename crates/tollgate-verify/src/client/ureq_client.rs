@@ -18,6 +18,9 @@ use super::http::{FetchError, FetchRequest, FetchResponse, HttpClient};
 use super::redirect::{is_redirect, next_url};
 use super::retry::retry_after;
 
+/// Longer than anybody waits, and short enough to be added to any time.
+const TIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The default [`HttpClient`].
 pub struct DefaultHttpClient {
     agent: Agent,
@@ -25,8 +28,7 @@ pub struct DefaultHttpClient {
     redirects_max: u32,
 }
 
-/// Settings of the [`DefaultHttpClient`].
-#[derive(Debug)]
+/// Settings of the [`DefaultHttpClient`]. Times longer than a day count as a day.
 pub struct HttpSettings {
     /// Which addresses may be asked.
     pub addresses: AddressPolicy,
@@ -45,6 +47,25 @@ pub struct HttpSettings {
     pub idle_connections_max: usize,
     /// How long an idle connection is kept.
     pub idle_timeout: Duration,
+}
+
+impl fmt::Debug for HttpSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What stands before the host may be a user and a password.
+        let host = |proxy: &String| match proxy.rsplit_once('@') {
+            Some((_, host)) => host.to_owned(),
+            None => proxy.clone(),
+        };
+        f.debug_struct("HttpSettings")
+            .field("addresses", &self.addresses)
+            .field("roots", &self.roots.as_ref().map(Vec::len))
+            .field("proxy", &self.proxy.as_ref().map(host))
+            .field("redirects_max", &self.redirects_max)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("idle_connections_max", &self.idle_connections_max)
+            .field("idle_timeout", &self.idle_timeout)
+            .finish()
+    }
 }
 
 impl Default for HttpSettings {
@@ -84,10 +105,10 @@ impl DefaultHttpClient {
             .max_redirects_will_error(false)
             .proxy(proxy)
             .tls_config(tls.build())
-            .timeout_connect(Some(settings.connect_timeout))
+            .timeout_connect(Some(settings.connect_timeout.min(TIME_MAX)))
             .max_idle_connections(settings.idle_connections_max)
             .max_idle_connections_per_host(settings.idle_connections_max)
-            .max_idle_age(settings.idle_timeout)
+            .max_idle_age(settings.idle_timeout.min(TIME_MAX))
             .user_agent(concat!("tollgate-verify/", env!("CARGO_PKG_VERSION")))
             .build();
         let resolver = JudgingResolver {
@@ -103,7 +124,7 @@ impl DefaultHttpClient {
 
     /// Sends a GET, and follows where it leads as often as allowed.
     fn get(&self, request: &FetchRequest) -> Result<http::Response<ureq::Body>, FetchError> {
-        let deadline = Instant::now() + request.timeout;
+        let deadline = Instant::now() + request.timeout.min(TIME_MAX);
         let is_anonymous = request.authorization.is_none();
         let mut left = if is_anonymous { self.redirects_max } else { 0 };
         let mut url = self.judged(&request.url)?;
@@ -154,7 +175,7 @@ impl DefaultHttpClient {
         }
         let sent = post
             .config()
-            .timeout_global(Some(request.timeout))
+            .timeout_global(Some(request.timeout.min(TIME_MAX)))
             .build()
             .content_type(content_type)
             .send(body);

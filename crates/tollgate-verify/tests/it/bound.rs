@@ -346,7 +346,7 @@ fn a_replay_is_noticed_whenever_the_proof_still_counts() {
 #[test]
 fn nonces_are_demanded_when_configured() {
     let mut settings = DpopSettings::default();
-    settings.nonce_secret = Some(vec![5; 32]);
+    settings.nonce_secret = Some(vec![5; 32].into());
     settings.age_max = Duration::from_secs(60);
     let verifier = builder().dpop(settings.clone()).build().unwrap();
     let token = bound_token();
@@ -364,7 +364,7 @@ fn nonces_are_demanded_when_configured() {
     check(json!(null), 0, Some(ProofError::Nonce));
     check(json!("guess"), 0, Some(ProofError::Nonce));
     assert_eq!(self::verifier().dpop_nonce_at(NOW), None);
-    settings.nonce_secret = Some(vec![5; 31]);
+    settings.nonce_secret = Some(vec![5; 31].into());
     assert_eq!(
         builder().dpop(settings).build().unwrap_err(),
         BuildError::NonceSecret

@@ -269,7 +269,7 @@ async fn certificates_count_when_the_connection_brings_them() {
 #[tokio::test]
 async fn dpop_is_told_what_it_needs() {
     let mut settings = DpopSettings::default();
-    settings.nonce_secret = Some(vec![1; 32]);
+    settings.nonce_secret = Some(vec![1; 32].into());
     settings.algorithms = vec![Algorithm::ES256, Algorithm::EdDSA];
     let verifier = builder()
         .clock(Arc::new(Stopped))

@@ -159,6 +159,60 @@ fn keep_alive() -> (String, Arc<AtomicU64>) {
 }
 
 #[test]
+fn no_bound_on_the_time_is_a_long_one() {
+    let (url, _) = keep_alive();
+    let mut settings = HttpSettings::default();
+    (settings.connect_timeout, settings.idle_timeout) = (Duration::MAX, Duration::MAX);
+    let client = DefaultHttpClient::new(settings).unwrap();
+    let mut request = FetchRequest::new(&url, 100, Duration::MAX);
+    assert_eq!(client.fetch(&request).unwrap().body, b"ok");
+    request.form = Some(String::new().into());
+    assert_eq!(client.fetch(&request).unwrap().body, b"ok");
+}
+
+/// An address where connections are neither made nor refused: the queue of the listener is full.
+#[cfg(target_os = "linux")]
+async fn full_listener() -> (String, impl Sized) {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut connections: Vec<_> = (0..8)
+        .map(|_| Box::pin(tokio::net::TcpStream::connect(address)))
+        .collect();
+    // All of them are begun; those that find no room stand before the next.
+    let begun = connections.iter_mut().map(|connection| async {
+        tokio::select! {
+            biased;
+            stream = connection => Some(stream.unwrap()),
+            () = tokio::task::yield_now() => None,
+        }
+    });
+    let mut streams = Vec::new();
+    for connection in begun {
+        streams.push(connection.await);
+    }
+    (
+        format!("http://{address}"),
+        (listener, streams, connections),
+    )
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_connection_that_does_not_come_is_given_up() {
+    let (url, _kept) = full_listener().await;
+    let settings = HttpSettings {
+        connect_timeout: Duration::from_millis(100),
+        ..HttpSettings::default()
+    };
+    let client = DefaultHttpClient::new(settings).unwrap();
+    // Without the bound the system gives up after minutes, which is another error.
+    let request = FetchRequest::new(&url, 100, Duration::from_secs(3600));
+    assert_eq!(client.fetch(&request).unwrap_err(), FetchError::TimedOut);
+}
+
+#[test]
 fn connections_are_kept_and_given_up_as_set() {
     let check = |change: fn(&mut HttpSettings), expected: u64| {
         let (url, connections) = keep_alive();

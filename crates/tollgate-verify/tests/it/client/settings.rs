@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use tollgate_verify::DpopSettings;
 use tollgate_verify::client::{
-    CacheSettings, ClientCredentials, FetchError, FetchResponse, HttpClient, IntrospectionSettings,
-    Introspector,
+    CacheSettings, ClientCredentials, FetchError, FetchResponse, HttpClient, HttpSettings,
+    IntrospectionSettings, Introspector,
 };
 use tollgate_verify::jose::{Algorithm, SigningKey};
 
@@ -106,6 +107,34 @@ fn documents_are_as_large_as_set() {
     check(|settings| settings.bytes_max = 300, "keys_unavailable");
     check(|settings| settings.keys_max = 2, "ok");
     check(|settings| settings.keys_max = 1, "keys_unavailable");
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    let mut dpop = DpopSettings::default();
+    assert!(format!("{dpop:?}").contains("nonce_secret: false"));
+    dpop.nonce_secret = Some(vec![77; 32].into());
+    let shown = format!("{dpop:?}");
+    assert!(
+        shown.contains("nonce_secret: true") && !shown.contains("77"),
+        "{shown}"
+    );
+    for proxy in [
+        "http://user:pass@word@proxy.example:3128",
+        "user:password@proxy.example",
+        "http://proxy.example",
+    ] {
+        let settings = HttpSettings {
+            proxy: Some(proxy.to_owned()),
+            ..HttpSettings::default()
+        };
+        let shown = format!("{settings:?}");
+        assert!(shown.contains("proxy.example"), "{shown}");
+        assert!(
+            !shown.contains("user") && !shown.contains("word"),
+            "{shown}"
+        );
+    }
 }
 
 #[test]
