@@ -10,7 +10,11 @@ use std::{
 use bytes::Bytes;
 use tollgate_web::{OverloadLimits, Rejection, RequestBody, body::collect};
 
-use crate::refusal::Refusal;
+use crate::{call::BodyType, refusal::Refusal};
+
+/// How many times as large as any other body a batch may be: it holds a hundred tokens, and a signed
+/// one has more than a kilobyte when it says much.
+pub const BATCH_BODIES: usize = 4;
 
 /// Counts the bodies on their way in.
 pub(crate) struct Arrivals {
@@ -22,7 +26,7 @@ pub(crate) struct Arrivals {
 }
 
 impl Arrivals {
-    /// As many bodies of at most `bytes_max` bytes as requests may be in flight or queued.
+    /// As many bodies of at most `bytes_max` bytes, batches not counted, as requests may be in flight or queued.
     pub(crate) const fn new(limits: OverloadLimits, bytes_max: usize) -> Self {
         Self {
             arriving: AtomicUsize::new(0),
@@ -33,9 +37,17 @@ impl Arrivals {
     }
 
     /// Reads a body whole.
-    pub(crate) async fn collect(&self, body: RequestBody) -> Result<Bytes, Refusal> {
+    pub(crate) async fn collect(
+        &self,
+        body: RequestBody,
+        kind: BodyType,
+    ) -> Result<Bytes, Refusal> {
         let place = Place::take(self);
-        let body = collect(body, self.bytes_max);
+        let bytes_max = match kind {
+            BodyType::Form => self.bytes_max,
+            BodyType::Json => self.bytes_max.saturating_mul(BATCH_BODIES),
+        };
+        let body = collect(body, bytes_max);
         if place.before < self.arriving_max {
             return Ok(body.await?);
         }

@@ -23,6 +23,7 @@ mod router;
 mod state;
 mod well_known;
 
+pub use arrival::BATCH_BODIES;
 pub use clock::Clock;
 pub use entropy::SystemEntropy;
 pub use limits::{FAILURES, Limits, RuleStatistics};

@@ -263,7 +263,7 @@ impl<S: Store> Api<S> {
             return Ok((Bytes::new(), None));
         }
         let body = match route.body() {
-            Some(_) => self.arrivals.collect(body).await?,
+            Some(kind) => self.arrivals.collect(body, kind).await?,
             None => Bytes::new(),
         };
         Ok((body, Some(self.overload.admit().await?)))

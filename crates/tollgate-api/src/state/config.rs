@@ -23,7 +23,8 @@ pub struct ApiConfig {
     pub cors_origins: Vec<String>,
     /// How long others may cache the JWKS.
     pub jwks_max_age: Duration,
-    /// The longest request body, in bytes.
+    /// The longest request body, in bytes; a batch may have [`BATCH_BODIES`](crate::BATCH_BODIES)
+    /// times as many.
     pub body_bytes_max: usize,
     /// The peers whose forwarding headers count.
     pub trusted_proxies: TrustedProxies,

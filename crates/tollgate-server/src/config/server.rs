@@ -103,7 +103,7 @@ pub(super) const KEYS: &[Key] = &[
             max: 64 << 20,
         },
         "65536",
-        "largest request body; past it 413",
+        "largest request body, of a batch four times that; past it 413",
     ),
     Key::new(
         "server.threads",

@@ -1,7 +1,7 @@
 //! What the configuration means to each of the parts that are put together.
 
 use anyhow::Context as _;
-use tollgate_api::{ApiConfig, FailureLimit, RouteDemand, RuleConfig, admin};
+use tollgate_api::{ApiConfig, BATCH_BODIES, FailureLimit, RouteDemand, RuleConfig, admin};
 use tollgate_issuer::{KeyPolicy, Settings};
 use tollgate_limit::{PolicyName, Quota};
 use tollgate_web::{OverloadLimits, ServerConfig, TlsConfig, TrustedProxies};
@@ -103,7 +103,7 @@ pub(super) fn public_server(config: &Config) -> ServerConfig {
         request_timeout: server.timeouts.request,
         drain_timeout: server.timeouts.drain,
         header_bytes_max: server.header_bytes_max,
-        body_bytes_max: server.body_bytes_max,
+        body_bytes_max: server.body_bytes_max.saturating_mul(BATCH_BODIES),
         http2: server.http2,
         http3: server.http3,
         threads: server.threads,

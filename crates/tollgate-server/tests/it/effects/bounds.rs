@@ -188,6 +188,24 @@ fn large_heads_and_bodies_are_refused() {
     assert_eq!((head(&server), body(&server)), (200, 200));
     let server = start("[server]\nheader_bytes_max = 2048\nbody_bytes_max = 2048");
     assert_eq!((head(&server), body(&server)), (431, 413));
+
+    // A batch is a hundred tokens, which may be long.
+    let batch = |server: &TestServer, token: &str| {
+        let demo = server.demo();
+        let body = serde_json::json!({
+            "tokens": vec![token; 100],
+            "client_id": demo.id,
+            "client_secret": demo.secret,
+        });
+        ["introspect", "revoke"].map(|endpoint| {
+            let path = format!("/oauth/{endpoint}/batch");
+            server.http().json(&path, &[], &body).status
+        })
+    };
+    let (signed, vast) = ("t".repeat(2000), "t".repeat(3000));
+    let server = start("");
+    assert_eq!(batch(&server, &signed), [200, 200]);
+    assert_eq!(batch(&server, &vast), [413, 413]);
 }
 
 #[test]
