@@ -4,6 +4,7 @@
 //! it. Only this crate names a backend.
 
 mod audit;
+mod bounded;
 mod cli;
 mod config;
 mod logs;

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, BufWriter, Read as _, Write as _},
+    io::{self, BufWriter, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
@@ -11,8 +11,10 @@ use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::bounded;
+
 /// The longest secret that is read from a file, in bytes.
-const SECRET_BYTES_MAX: u64 = 64 * 1024;
+const SECRET_BYTES_MAX: usize = 64 * 1024;
 
 /// A new file of mode 0600 that appears under its name only once it is finished.
 pub(crate) struct PrivateFile {
@@ -104,13 +106,12 @@ impl Drop for PrivateFile {
 ///
 /// When the file cannot be read, is too long or holds nothing.
 pub(crate) fn read_secret(path: &Path) -> anyhow::Result<Zeroizing<String>> {
-    let mut text = Zeroizing::new(String::new());
-    let file = File::open(path).with_context(|| format!("failed to open {}", path.display()))?;
-    file.take(SECRET_BYTES_MAX)
-        .read_to_string(&mut text)
-        .with_context(|| format!("failed to read {}", path.display()))?;
+    let name = path.display();
+    let content = bounded::read_file(path, SECRET_BYTES_MAX);
+    let content = content.with_context(|| format!("failed to read {name}"))?;
+    let text = bounded::text(&content).with_context(|| format!("failed to read {name}"))?;
     let secret = Zeroizing::new(text.trim().to_owned());
-    ensure!(!secret.is_empty(), "{} is empty", path.display());
+    ensure!(!secret.is_empty(), "{name} is empty");
     Ok(secret)
 }
 

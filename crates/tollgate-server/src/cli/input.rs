@@ -10,9 +10,12 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use super::{Failure, output};
+use crate::bounded;
 
 /// The longest line that is read as a token or a secret, in bytes.
 const LINE_BYTES_MAX: u64 = 64 * 1024;
+/// The longest file that is read as a JWK Set, in bytes.
+const KEY_SET_BYTES_MAX: usize = 1 << 20;
 
 /// Which tokens a command is about.
 #[derive(Args, Debug)]
@@ -125,11 +128,16 @@ pub(crate) fn secret_from_stdin() -> Result<Zeroizing<String>, Failure> {
     Ok(secret)
 }
 
+/// Reads the file of a JWK Set, whatever is in it.
+pub(crate) fn key_set(path: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    bounded::read_file(path, KEY_SET_BYTES_MAX)
+        .with_context(|| format!("failed to read {}", path.display()))
+}
+
 /// Reads a JSON file.
 pub(crate) fn json_file(path: &Path) -> Result<serde_json::Value, Failure> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("failed to read {}", path.display()))?;
+    let text = key_set(path)?;
     let value =
-        serde_json::from_str(&text).with_context(|| format!("{} is not JSON", path.display()))?;
+        serde_json::from_slice(&text).with_context(|| format!("{} is not JSON", path.display()))?;
     Ok(value)
 }

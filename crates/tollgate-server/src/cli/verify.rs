@@ -191,7 +191,7 @@ fn instant(text: &str) -> Result<UnixSeconds, String> {
 
 fn jwk_set(path: &Path) -> Result<JwkSet, Failure> {
     let name = path.display();
-    let text = std::fs::read(path).with_context(|| format!("failed to read {name}"))?;
+    let text = input::key_set(path)?;
     Ok(JwkSet::from_slice(&text).with_context(|| format!("{name} is no JWK Set"))?)
 }
 

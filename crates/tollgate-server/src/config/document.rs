@@ -10,9 +10,6 @@ use super::{
     value::{Entry, Raw},
 };
 
-/// The largest configuration file, in bytes.
-const FILE_BYTES_MAX: usize = 1 << 20;
-
 /// Reads the TOML text of the file `path`.
 ///
 /// # Errors
@@ -23,11 +20,8 @@ pub(super) fn parse(path: &Arc<Path>, text: &str) -> Result<Vec<Entry>, Problem>
         key: FILE.to_owned(),
         origin: Origin::File(Arc::clone(path), line),
         what,
-        allowed: "TOML 1.0 of at most 1 MiB".to_owned(),
+        allowed: "TOML 1.0".to_owned(),
     };
-    if text.len() > FILE_BYTES_MAX {
-        return Err(problem(1, "it is too large".to_owned()));
-    }
     let lines = Lines::new(text);
     let document = DeTable::parse(text).map_err(|error| {
         let line = error.span().map_or(1, |span| lines.line(&span));

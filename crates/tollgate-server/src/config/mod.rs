@@ -64,6 +64,10 @@ use self::{
     reader::Reader,
     value::Raw,
 };
+use crate::bounded;
+
+/// The largest configuration file, in bytes.
+const FILE_BYTES_MAX: usize = 1 << 20;
 
 /// The whole configuration, checked.
 #[derive(Debug)]
@@ -185,11 +189,15 @@ struct ConfigFile {
 impl ConfigFile {
     fn read(path: &Path) -> Self {
         let path: Arc<Path> = Arc::from(path);
-        let text = std::fs::read_to_string(&path).map_err(|error| Problem {
+        let read = || {
+            let content = bounded::read_file(&path, FILE_BYTES_MAX)?;
+            bounded::text(&content).map(str::to_owned)
+        };
+        let text = read().map_err(|error| Problem {
             key: problem::FILE.to_owned(),
             origin: Origin::File(Arc::clone(&path), 1),
             what: error.to_string(),
-            allowed: "the path of a readable TOML file".to_owned(),
+            allowed: "the path of a readable TOML file of at most 1 MiB".to_owned(),
         });
         Self { path, text }
     }

@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 use super::clock_file::ClockFile;
 use crate::{
+    bounded,
     config::MasterKeySource,
     private_file::{AdminFile, DemoFile, PrivateFile},
 };
@@ -25,7 +26,7 @@ use crate::{
 const MASTER_KEY: &str = "master.key";
 const CLOCK: &str = "clock";
 /// The longest file that is read as a master key, in bytes.
-const MASTER_KEY_BYTES_MAX: u64 = 4096;
+const MASTER_KEY_BYTES_MAX: usize = 4096;
 
 /// The data directory of a server.
 pub(super) struct DataDir(PathBuf);
@@ -134,14 +135,11 @@ pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
 fn read_master_key(path: &Path) -> anyhow::Result<MasterKey> {
     let name = path.display();
     let meta = fs::metadata(path).with_context(|| format!("failed to read {name}"))?;
-    if meta.len() > MASTER_KEY_BYTES_MAX {
-        bail!("{name} is too long for a master key");
-    }
     if meta.permissions().mode() & 0o077 != 0 {
         tracing::warn!(path = %name, "others than its owner may read the master key");
     }
-    let content = fs::read(path).with_context(|| format!("failed to read {name}"))?;
-    let content = Zeroizing::new(content);
+    let content = bounded::read_file(path, MASTER_KEY_BYTES_MAX);
+    let content = content.with_context(|| format!("failed to read {name}"))?;
     MasterKey::parse(&content).with_context(|| format!("failed to use {name}"))
 }
 

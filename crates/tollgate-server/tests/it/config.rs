@@ -99,8 +99,13 @@ fn broken_values_are_refused_with_key_line_and_what_is_allowed() {
 #[test]
 fn a_file_that_is_wrong_as_a_whole_is_all_that_is_wrong() {
     let (broken, path) = check_with("[server\nlisten = 1\n", &[]);
-    let missing = run(BINARY, &["config", "check", "/nowhere.toml"], &[], "");
-    for (output, place) in [(broken, path), (missing, "/nowhere.toml".to_owned())] {
+    let check = |path: &str| run(BINARY, &["config", "check", path], &[], "");
+    for (output, place, what) in [
+        (broken, &*path, ""),
+        (check("/nowhere.toml"), "/nowhere.toml", "No such file"),
+        // It has no end.
+        (check("/dev/zero"), "/dev/zero", "longer than"),
+    ] {
         assert_eq!(output.code, Some(1), "{output:?}");
         let problems: Vec<&str> = output.stderr.lines().skip(1).collect();
         let [problem] = problems.as_slice() else {
@@ -110,6 +115,7 @@ fn a_file_that_is_wrong_as_a_whole_is_all_that_is_wrong() {
             problem.contains(&format!("{place}:1: the file: ")),
             "{problem}"
         );
+        assert!(problem.contains(what), "{problem}");
     }
 }
 

@@ -87,6 +87,10 @@ fn a_lost_master_key_is_not_replaced() {
     serve("another master key");
     fs::write(&key, "too short").unwrap();
     serve("32 bytes");
+    fs::remove_file(&key).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", &key).unwrap();
+    serve("longer than");
+    fs::remove_file(&key).unwrap();
     fs::write(&key, content).unwrap();
     let _ = server.restart();
 }
