@@ -1,5 +1,7 @@
 //! `issuer`, `profile`: who the server says it is, and which presets it runs on.
 
+use tollgate_protocol::Resource;
+
 use super::{
     Mode,
     key::{Empty, Key, Kind},
@@ -52,11 +54,26 @@ impl Identity {
                 format!("{issuer:?} ends with a slash"),
                 "the same URL without it: validators compare issuers byte by byte",
             );
+        } else if !issuer.is_empty() && !is_comparable(&issuer) {
+            reader.refuse(
+                "issuer",
+                format!("{issuer:?} would not be the same to every validator"),
+                "at most 512 bytes; after the host letters, digits and -._~:/[]@!$&'()*+,;= alone, \
+                 and no part that is . or ..",
+            );
         }
         Self {
             issuer: Some(issuer),
         }
     }
+}
+
+/// Whether nothing that reads URLs would write this one otherwise (WHATWG URL, RFC 3986 §6.2.2), so
+/// that validators find the metadata beneath it and the same `iss` there.
+fn is_comparable(url: &str) -> bool {
+    let is_dots = |part: &str| matches!(part, "." | "..");
+    // What is percent-encoded has several spellings.
+    url.parse::<Resource>().is_ok() && !url.contains('%') && !url.split('/').any(is_dots)
 }
 
 /// Whether the URL names this machine itself.

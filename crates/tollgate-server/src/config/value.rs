@@ -1,7 +1,7 @@
 //! A value as it was written, and as it counts once its kind has been checked.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     time::Duration,
 };
@@ -189,11 +189,43 @@ fn url(text: &str, empty: Empty) -> Result<String, Wrong> {
     match rest {
         _ if text.contains(['?', '#']) => Err(format!("{text:?} has a query or a fragment")),
         _ if text.contains('@') => Err("a URL with credentials in it".to_owned()),
-        Some(rest) if visible && !rest.is_empty() && !rest.starts_with(['/', ':']) => {
+        Some(rest) if visible && is_authority(rest.split('/').next().unwrap_or_default()) => {
             Ok(text.to_owned())
         }
         _ => Err(format!("{text:?} is no http or https URL")),
     }
+}
+
+/// Whether `text` is a host that can be asked for, with a port or without (RFC 3986 §3.2).
+fn is_authority(text: &str) -> bool {
+    let (is_host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, port)) => (address.parse::<Ipv6Addr>().is_ok(), port),
+        None => {
+            let (name, port) = text.split_at(text.find(':').unwrap_or(text.len()));
+            (is_host_name(name), port)
+        }
+    };
+    let is_port = match port.strip_prefix(':') {
+        Some(digits) => {
+            digits.bytes().all(|byte| byte.is_ascii_digit())
+                && digits.parse::<u16>().is_ok_and(|port| port > 0)
+        }
+        None => port.is_empty(),
+    };
+    is_host && is_port
+}
+
+fn is_host_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    name.strip_suffix('.')
+        .unwrap_or(name)
+        .split('.')
+        .all(is_label)
 }
 
 fn list(raw: &Raw, item: Item) -> Result<Value, Wrong> {

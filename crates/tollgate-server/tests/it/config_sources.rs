@@ -29,6 +29,21 @@ fn the_issuer_is_https_or_loopback() {
     check("https://auth.example.com?a", Some("query or a fragment"));
     check("https://user:secret@auth.example.com", Some("credentials"));
     check("auth.example.com", Some("no http or https URL"));
+    check("https://[2001:db8::1]:8443/tenant", None);
+    check("https://[::1", Some("no http or https URL"));
+    check("https://[::g]", Some("no http or https URL"));
+    check(
+        "https://auth.example.com:99999",
+        Some("no http or https URL"),
+    );
+    check("https://auth.example.com:", Some("no http or https URL"));
+    check("https://auth..example.com", Some("no http or https URL"));
+    check("https://auth.example.com/{tenant}", Some("not be the same"));
+    check("https://auth.example.com/a/../b", Some("not be the same"));
+    check("https://auth.example.com/.", Some("not be the same"));
+    check("https://auth.example.com/%zz", Some("not be the same"));
+    let long = format!("https://auth.example.com/{}", "a".repeat(500));
+    check(&long, Some("not be the same"));
     check("", Some("no http or https URL"));
     let (output, _) = check_with("profile = \"balanced\"", &[]);
     assert!(
