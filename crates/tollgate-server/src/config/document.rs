@@ -7,6 +7,7 @@ use toml::de::{DeTable, DeValue};
 use super::{
     key::Kind,
     problem::{FILE, Origin, Problem},
+    secret::SecretText,
     value::{Entry, Raw},
 };
 
@@ -35,6 +36,7 @@ pub(super) fn parse(path: &Arc<Path>, text: &str) -> Result<Vec<Entry>, Problem>
 pub(super) fn parse_variable(kind: &Kind, text: &str) -> Raw {
     match kind {
         Kind::Bool | Kind::Integer { .. } | Kind::Number { .. } | Kind::Tables(_) => literal(text),
+        Kind::MasterKey => Raw::Secret(SecretText::new(text)),
         Kind::List(_) if text.trim_start().starts_with('[') => literal(text),
         Kind::List(_) => {
             let elements = text

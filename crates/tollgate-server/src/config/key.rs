@@ -45,6 +45,8 @@ pub(crate) enum Kind {
     Address,
     /// The path of a file or directory; may be empty.
     Path,
+    /// A secret of 32 random bytes.
+    MasterKey,
     /// An http or https URL without query and fragment.
     Url(Empty),
     /// What the log shows: a level, or `target=level` pairs.
@@ -105,6 +107,7 @@ impl Kind {
             Self::Text { max } => format!("text of at most {max} bytes without control characters"),
             Self::Address => "an IP address and a port, such as \"127.0.0.1:8080\"".to_owned(),
             Self::Path => "a path".to_owned(),
+            Self::MasterKey => "32 random bytes in hexadecimal or base64".to_owned(),
             Self::Url(Empty::Refused) => {
                 "an http or https URL without query and fragment".to_owned()
             }

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
+use zeroize::Zeroizing;
+
 use super::{
     document,
     key::{Key, Kind, Presence},
@@ -127,7 +129,7 @@ impl Layers {
     ///
     /// A variable without `__` that resembles no key is left alone: container platforms set such
     /// variables for a service called *tollgate*, and the command line has some of its own.
-    pub(super) fn environment(&mut self, variables: &[(String, Option<String>)]) {
+    pub(super) fn environment(&mut self, variables: &[(String, Option<Zeroizing<String>>)]) {
         for (variable, text) in variables {
             let Some(name) = variable.strip_prefix("TOLLGATE_") else {
                 continue;

@@ -23,6 +23,7 @@ mod reader;
 mod render;
 mod routes;
 mod schema;
+mod secret;
 mod server;
 mod signing_keys;
 mod store;
@@ -34,6 +35,8 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+
+use zeroize::Zeroizing;
 
 pub(crate) use self::{
     admin::Admin,
@@ -104,8 +107,8 @@ pub(crate) struct Sources {
     /// The file, if any.
     pub(crate) file: Option<PathBuf>,
     /// Every environment variable, without a value where that is not UTF-8; those that are not ours
-    /// are passed over.
-    pub(crate) environment: Vec<(String, Option<String>)>,
+    /// are passed over. Some are secrets.
+    pub(crate) environment: Vec<(String, Option<Zeroizing<String>>)>,
     /// What flags set.
     pub(crate) flags: Vec<Flag>,
     /// What it is for.
@@ -122,7 +125,8 @@ impl Sources {
     /// The sources of this process.
     pub(crate) fn of_process(file: Option<PathBuf>, flags: Vec<Flag>, mode: Mode) -> Self {
         let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-            Some((name.into_string().ok()?, value.into_string().ok()))
+            let value = value.into_string().ok().map(Zeroizing::new);
+            Some((name.into_string().ok()?, value))
         };
         Self {
             file,

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use super::{
     layers::{Layers, Table},
     problem::{Origin, Problem},
+    secret::SecretText,
     value::Value,
 };
 
@@ -54,10 +55,13 @@ impl Reader<'_> {
         self.take(name, text)
     }
 
-    /// Text of a key that may be left out.
-    pub(super) fn optional_text(&mut self, name: &'static str) -> Option<String> {
+    /// A secret, which may be left out.
+    pub(super) fn secret(&mut self, name: &'static str) -> Option<SecretText> {
         self.0.setting(name)?;
-        Some(self.text(name)).filter(|text| !text.is_empty())
+        self.take(name, |value| match value {
+            Value::Secret(value) => Some(Some(value)),
+            _ => None,
+        })
     }
 
     pub(super) fn address(&mut self, name: &'static str) -> SocketAddr {

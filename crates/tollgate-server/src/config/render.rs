@@ -157,6 +157,6 @@ fn json(raw: &Raw) -> serde_json::Value {
                 .map(|entry| (entry.name.clone(), json(&entry.value)));
             serde_json::Value::Object(pairs.collect())
         }
-        Raw::Other => serde_json::Value::Null,
+        Raw::Secret(_) | Raw::Other => serde_json::Value::Null,
     }
 }

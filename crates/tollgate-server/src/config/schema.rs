@@ -89,7 +89,7 @@ fn kind(kind: &Kind) -> Value {
         }
         Kind::Choice(words) => json!({"enum": words}),
         Kind::Text { max } => json!({"type": "string", "maxLength": max}),
-        Kind::Address | Kind::Path | Kind::LogLevel => json!({"type": "string"}),
+        Kind::Address | Kind::Path | Kind::MasterKey | Kind::LogLevel => json!({"type": "string"}),
         Kind::Url(_) => json!({"type": "string", "pattern": "^(https?://[^?#@]+)?$"}),
         Kind::List(Item::Path) => {
             json!({"type": "array", "items": {"type": "string", "pattern": "^/"}})

@@ -3,11 +3,11 @@
 use std::{path::PathBuf, time::Duration};
 
 use tollgate_jose::Algorithm;
-use zeroize::Zeroizing;
 
 use super::{
     key::{Key, Kind, Presence, spell},
     reader::Reader,
+    secret::SecretText,
 };
 
 const DAY: u64 = 24 * 3600;
@@ -54,7 +54,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key {
         name: "keys.master_key",
-        kind: Kind::Text { max: 128 },
+        kind: Kind::MasterKey,
         presence: Presence::Secret,
         doc: "the master key itself, instead of a file",
     },
@@ -72,23 +72,14 @@ pub(crate) struct SigningKeys {
 }
 
 /// Where the master key is found.
+#[derive(Debug)]
 pub(crate) enum MasterKeySource {
     /// In the data directory, made when it is missing.
     DataDir,
     /// In this file, which must be there.
     File(PathBuf),
-    /// Here, in base64url.
-    Inline(Zeroizing<String>),
-}
-
-impl std::fmt::Debug for MasterKeySource {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::DataDir => formatter.write_str("DataDir"),
-            Self::File(path) => write!(formatter, "File({})", path.display()),
-            Self::Inline(_) => formatter.write_str("Inline(…)"),
-        }
-    }
+    /// Here, in hexadecimal or base64.
+    Inline(SecretText),
 }
 
 impl SigningKeys {
@@ -125,7 +116,7 @@ fn algorithm(reader: &mut Reader<'_>) -> Algorithm {
 }
 
 fn master(reader: &mut Reader<'_>) -> MasterKeySource {
-    let inline = reader.optional_text("keys.master_key").map(Zeroizing::new);
+    let inline = reader.secret("keys.master_key");
     match (inline, reader.path("keys.master_key_file")) {
         (Some(_), Some(_)) => {
             let what = "the master key is given twice".to_owned();

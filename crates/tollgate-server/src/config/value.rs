@@ -7,8 +7,12 @@ use std::{
 };
 
 use ipnet::IpNet;
+use tollgate_issuer::MasterKey;
 
-use super::key::{Empty, Item, Key, Kind, Presence};
+use super::{
+    key::{Empty, Item, Key, Kind, Presence},
+    secret::SecretText,
+};
 
 /// A value as it was written, with the lines of what is in it.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +23,7 @@ pub(crate) enum Raw {
     Float(f64),
     List(Vec<(usize, Raw)>),
     Table(Vec<Entry>),
+    Secret(SecretText),
     /// Dates, which no key takes.
     Other,
 }
@@ -43,13 +48,14 @@ pub(crate) enum Value {
     Path(PathBuf),
     Networks(Vec<IpNet>),
     Texts(Vec<String>),
+    Secret(SecretText),
 }
 
 /// What is wrong with a value, without what is allowed.
 pub(crate) type Wrong = String;
 
 impl Raw {
-    /// The value in words, for messages; never called on a secret.
+    /// The value in words, for messages.
     pub(crate) fn describe(&self) -> String {
         match self {
             Self::Text(text) if text.len() > 60 => "a long text".to_owned(),
@@ -59,6 +65,7 @@ impl Raw {
             Self::Float(value) => value.to_string(),
             Self::List(_) => "a list".to_owned(),
             Self::Table(_) => "a table".to_owned(),
+            Self::Secret(_) => "a secret".to_owned(),
             Self::Other => "a date or time".to_owned(),
         }
     }
@@ -88,6 +95,7 @@ pub(crate) fn check(key: &Key, raw: &Raw) -> Result<Value, Wrong> {
         Kind::Choice(words) => choice(raw.text()?, words).map(Value::Text),
         Kind::Text { max } => text(raw.text()?, max, key).map(Value::Text),
         Kind::Address => address(raw.text()?).map(Value::Address),
+        Kind::MasterKey => master_key(raw).map(Value::Secret),
         Kind::Path => path(raw.text()?).map(Value::Path),
         Kind::Url(empty) => url(raw.text()?, empty).map(Value::Text),
         Kind::LogLevel => crate::logs::check_level(raw.text()?)
@@ -162,6 +170,16 @@ fn text(text: &str, max: usize, key: &Key) -> Result<String, Wrong> {
         Err("it is empty".to_owned())
     } else {
         Ok(text.to_owned())
+    }
+}
+
+fn master_key(raw: &Raw) -> Result<SecretText, Wrong> {
+    let Raw::Secret(text) = raw else {
+        return Err("it is not text".to_owned());
+    };
+    match MasterKey::parse(text.expose().as_bytes()) {
+        Ok(_) => Ok(text.clone()),
+        Err(error) => Err(error.to_string()),
     }
 }
 

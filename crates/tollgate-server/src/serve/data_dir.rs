@@ -55,7 +55,7 @@ impl DataDir {
         store: &S,
     ) -> anyhow::Result<MasterKey> {
         match source {
-            MasterKeySource::Inline(text) => Ok(MasterKey::parse(text.as_bytes())
+            MasterKeySource::Inline(text) => Ok(MasterKey::parse(text.expose().as_bytes())
                 .context("failed to read TOLLGATE_KEYS__MASTER_KEY")?),
             MasterKeySource::File(path) => read_master_key(path),
             MasterKeySource::DataDir => {

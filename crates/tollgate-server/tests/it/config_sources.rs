@@ -264,9 +264,16 @@ fn the_master_key_is_never_shown() {
     assert!(output.stderr.contains("given twice"), "{}", output.stderr);
     assert!(!output.stderr.contains(secret));
     let long = "x".repeat(200);
-    let malformed = [variables[0], ("TOLLGATE_KEYS__MASTER_KEY", &*long)];
-    let output = run(BINARY, &["config", "check"], &malformed, "").expect_code(1);
-    assert!(!output.stderr.contains(&long), "{}", output.stderr);
+    for malformed in [&*long, "abc", "a password of 32 characters, yes"] {
+        let malformed = [variables[0], ("TOLLGATE_KEYS__MASTER_KEY", malformed)];
+        let output = run(BINARY, &["config", "check"], &malformed, "").expect_code(1);
+        assert!(!output.stderr.contains(malformed[1].1), "{}", output.stderr);
+        assert!(
+            output.stderr.contains("32 random bytes"),
+            "{}",
+            output.stderr
+        );
+    }
 }
 
 #[test]
