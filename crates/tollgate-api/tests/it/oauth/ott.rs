@@ -146,6 +146,7 @@ fn only_live_one_time_tokens_are_redeemed() {
 fn requests_that_ask_for_too_much_are_refused() {
     let service = Service::start();
     let long = format!("\"{}\"", "x".repeat(1024));
+    let brackets = "[".repeat(130) + &"]".repeat(130);
     for (form, code) in [
         (("expires_in", "121"), "invalid_request"),
         (("expires_in", "0"), "invalid_request"),
@@ -155,6 +156,9 @@ fn requests_that_ask_for_too_much_are_refused() {
         (("data", "{"), "invalid_request"),
         (("data", "1 2"), "invalid_request"),
         (("data", &*long), "invalid_request"),
+        (("data", "1e400"), "invalid_request"),
+        (("data", r#""\ud800""#), "invalid_request"),
+        (("data", &brackets), "invalid_request"),
         (("subject", "a\nb"), "invalid_request"),
         (("scope", "admin"), "invalid_scope"),
         (("resource", "https://other.example.com"), "invalid_target"),
