@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use http::StatusCode;
 
+use super::date;
 use crate::RequestId;
 use crate::response::error_json;
 
@@ -22,14 +23,16 @@ pub(super) fn message(status: StatusCode) -> Bytes {
     let body = error_json(status);
     let length = body.len();
     let id = RequestId::make();
+    let date = date::now();
+    let date = date.to_str().unwrap_or_default();
     let retry = if status == StatusCode::SERVICE_UNAVAILABLE {
         "retry-after: 1\r\n"
     } else {
         ""
     };
     let head = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncache-control: no-store\r\n\
-         x-request-id: {id}\r\n{retry}connection: close\r\ncontent-length: {length}\r\n\r\n"
+        "HTTP/1.1 {status}\r\ndate: {date}\r\ncontent-type: application/json\r\n\
+         cache-control: no-store\r\nx-request-id: {id}\r\n{retry}connection: close\r\ncontent-length: {length}\r\n\r\n"
     );
     (head + body).into()
 }

@@ -3,6 +3,7 @@
 mod accept;
 mod admission;
 mod connection;
+mod date;
 mod drain;
 mod early_error;
 mod frames;

@@ -170,6 +170,7 @@ fn more_connections_than_allowed_are_refused() {
     let refused = third.answer();
     assert_eq!(refused.status, 503);
     assert_eq!(refused.header("retry-after"), Some("1"));
+    assert!(refused.header("date").is_some());
     assert_eq!(third.rest(), b"");
     drop(first);
     server.wait_for_metric("http_connections_open 1");
@@ -192,6 +193,7 @@ fn heads_beyond_the_bound_get_431() {
         let answer = client.answer();
         assert_eq!(answer.status, 431, "{length}");
         assert!(answer.text().contains("too large"), "{answer:?}");
+        assert!(answer.header("date").is_some(), "{answer:?}");
     }
     let mut many = b"GET /hello HTTP/1.1\r\nHost: t\r\n".to_vec();
     (0..300).for_each(|n| many.extend(format!("a{n}: 1\r\n").bytes()));

@@ -8,7 +8,6 @@
 mod alt_svc;
 mod body;
 mod connection;
-mod date;
 mod frames;
 mod request;
 mod steer;

@@ -15,10 +15,11 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
 use tokio::time::timeout;
 
+use super::super::date;
 use super::super::request::{Connected, serve};
+use super::SENT_BYTES_MAX;
 use super::body::{QuicBody, told_length};
 use super::transport::{Note, Receiving, Sending, Transport};
-use super::{SENT_BYTES_MAX, date};
 use crate::http_metrics::Closed;
 use crate::response::StreamError;
 use crate::{Handler, RequestBody, RequestContext, ResponseBody, error_response};
