@@ -17,6 +17,8 @@ pub(super) struct Frames {
     header_filled: usize,
     payload_left: usize,
     kind: u8,
+    /// How many frames have begun.
+    begun: usize,
     /// A header block has begun and its last frame has not.
     block_open: bool,
     block_seen: bool,
@@ -41,6 +43,7 @@ impl Frames {
             header_filled: 0,
             payload_left: 0,
             kind: DATA,
+            begun: 0,
             block_open: false,
             block_seen: false,
         }
@@ -64,6 +67,11 @@ impl Frames {
         self.head()
     }
 
+    /// How many frames have begun since this was asked last.
+    pub(super) fn take_begun(&mut self) -> usize {
+        std::mem::take(&mut self.begun)
+    }
+
     fn feed_header(&mut self, byte: u8) {
         if let Some(place) = self.header.get_mut(self.header_filled) {
             *place = byte;
@@ -73,6 +81,7 @@ impl Frames {
             return;
         }
         self.header_filled = 0;
+        self.begun += 1;
         let [high, middle, low, kind, flags, ..] = self.header;
         self.payload_left = u32::from_be_bytes([0, high, middle, low]) as usize;
         self.kind = kind;
@@ -119,6 +128,10 @@ mod tests {
             );
             let mut by_the_byte = Frames::new();
             let last = bytes.chunks(1).map(|byte| by_the_byte.feed(byte)).last();
+            // The cut is in the last one, and may be in its head.
+            let whole = 1 + frames.len();
+            assert!((whole.saturating_sub(1)..=whole).contains(&by_the_byte.take_begun()));
+            assert_eq!(by_the_byte.take_begun(), 0);
             assert_eq!(last, Some(expected), "by the byte: {frames:?} less {cut}");
         };
         let whole = frame(HEADERS, END_HEADERS, 20);

@@ -115,13 +115,17 @@ impl<I: Transport> AsyncRead for WatchedStream<I> {
             this.read = Reading::Ended;
             return Poll::Ready(Ok(()));
         }
-        this.state.turn.read(read.len());
-        match this.frames.as_mut().map(|frames| frames.feed(read)) {
-            None => this.state.bytes_read(),
-            Some(Head::Open) => this.state.head_begun(),
-            Some(Head::Complete) => this.state.head_complete(),
-            Some(Head::NoneYet) => {}
+        let Some(frames) = &mut this.frames else {
+            this.state.turn.read(read.len(), 0);
+            this.state.bytes_read();
+            return Poll::Ready(Ok(()));
+        };
+        match frames.feed(read) {
+            Head::Open => this.state.head_begun(),
+            Head::Complete => this.state.head_complete(),
+            Head::NoneYet => {}
         }
+        this.state.turn.read(read.len(), frames.take_begun());
         Poll::Ready(Ok(()))
     }
 }
