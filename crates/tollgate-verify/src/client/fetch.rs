@@ -137,7 +137,7 @@ impl Fetcher {
             keys_max,
             ..
         } = self.settings;
-        let set = JwkSet::from_slice_within(
+        let mut set = JwkSet::from_slice_within(
             &response.body,
             &JwkSetLimits {
                 bytes_max,
@@ -145,6 +145,8 @@ impl Fetcher {
             },
         )
         .map_err(|_| FetchError::Invalid("malformed key set"))?;
+        // Whoever can read the document could sign with what it says.
+        set.keys.retain(|key| !key.is_symmetric());
         let mut ring = KeyRing::from_jwk_set(&set);
         ring.identity = crate::verified::hash(&response.body);
         if ring.len() == 0 {

@@ -58,7 +58,7 @@ impl KeySource {
     }
 
     /// Forgets the keys and where they are; the next token waits for fresh ones, also when others
-    /// were on their way already.
+    /// were on their way already, or the provider was left alone.
     pub fn clear(&self) {
         self.source.clear();
     }
@@ -264,16 +264,26 @@ impl Source {
         }
     }
 
-    /// Starts a refresh now, or joins the one in flight.
+    /// Starts a refresh now, or joins the one in flight; not before a busy provider wants to be
+    /// asked again.
     pub(crate) fn refresh(self: &Arc<Self>) -> Option<Flight> {
+        let now = self.clock.elapsed();
         let mut control = self.lock();
-        control.flight.clone().or_else(|| self.launch(&mut control))
+        if control.flight.is_some() {
+            return control.flight.clone();
+        }
+        let is_busy = matches!(control.last_failure, Some(FetchError::Busy { .. }));
+        if is_busy && now < control.rests_until {
+            return None;
+        }
+        self.launch(&mut control)
     }
 
     pub(crate) fn clear(&self) {
         {
             let mut control = self.lock();
             control.clearings += 1;
+            (control.rests_until, control.missed_at) = (Duration::ZERO, None);
             self.current.store(None);
         }
         // Afterwards, or a request under way could put it back.

@@ -51,7 +51,8 @@ impl<C: DeserializeOwned, M> Verifier<C, M> {
         self.inner.run(token, Purpose::Bound(presented)).await
     }
 
-    /// Fetches the keys of every issuer now, so that the first token need not wait.
+    /// Fetches the keys of every issuer now, so that the first token need not wait; a provider that is
+    /// busy is left alone until it wants to be asked again.
     ///
     /// # Errors
     /// [`Error::KeysUnavailable`] when there are none for some issuer afterwards.
@@ -237,7 +238,13 @@ impl<C> Inner<C> {
     /// What has to be waited for before these tokens find keys; issuers that none of them names are
     /// not asked, so that no batch waits for a stranger to it.
     pub(crate) fn flights_for<'t>(&self, tokens: impl Iterator<Item = &'t str>) -> Vec<Flight> {
-        let named = self.keys.iter().zip(self.named_by(tokens));
+        let mut tokens = tokens.peekable();
+        let named = match self.keys.as_slice() {
+            // Nothing else can be meant, so that no token is taken apart to find out.
+            [_] => vec![tokens.peek().is_some()],
+            _ => self.named_by(tokens),
+        };
+        let named = self.keys.iter().zip(named);
         let flights = named.filter_map(|(keys, is_named)| match keys {
             Keys::Remote(source) if is_named => match source.look_up(false) {
                 LookUp::Wait(flight) => Some(flight),
@@ -249,12 +256,8 @@ impl<C> Inner<C> {
     }
 
     /// Which issuers these tokens name, in the order of the policy's issuers.
-    fn named_by<'t>(&self, mut tokens: impl Iterator<Item = &'t str>) -> Vec<bool> {
+    fn named_by<'t>(&self, tokens: impl Iterator<Item = &'t str>) -> Vec<bool> {
         let mut named = vec![false; self.keys.len()];
-        if let [only] = named.as_mut_slice() {
-            *only = tokens.next().is_some();
-            return named;
-        }
         for token in tokens {
             let parsed = self.policy.parse(token);
             if let Ok(issuer) = parsed.and_then(|parsed| self.policy.issuer_of(&parsed))
@@ -298,7 +301,12 @@ impl<C> Inner<C> {
     }
 }
 
-/// Whether the issuer may have changed its keys since they were fetched.
+/// Whether the issuer may have changed its keys since they were fetched: it may have replaced a weak
+/// one, too, or given its id to one of another type.
 pub(crate) fn may_be_rotation<T>(result: &Result<T, Error>) -> bool {
-    matches!(result, Err(Error::KeyNotFound | Error::Signature))
+    use Error::{AlgorithmNotAllowed, KeyNotFound, Signature, WeakKey};
+    matches!(
+        result,
+        Err(KeyNotFound | Signature | WeakKey | AlgorithmNotAllowed(_))
+    )
 }

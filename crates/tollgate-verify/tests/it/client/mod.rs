@@ -9,5 +9,6 @@ mod introspection;
 mod introspection_queue;
 mod proxy;
 mod refresh;
+mod rotation;
 mod settings;
 mod sharing;
