@@ -64,7 +64,7 @@ pub(crate) fn on_all_cores<T: Sync, R: Send>(
             };
             let work_all = || share.iter().map(&work).collect::<Vec<_>>();
             let results = panic::catch_unwind(AssertUnwindSafe(work_all));
-            let lost = |_| share.iter().map(|_| Err(undecided())).collect();
+            let lost = |_| share.iter().map(|_| Err(undecided(PANICKED))).collect();
             let results = results.unwrap_or_else(lost);
             lock(&done).push((position, results));
         }
@@ -88,7 +88,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+pub(crate) const PANICKED: &str = "a validator panicked";
+
 /// What becomes of a token whose share of the batch was lost.
-pub(crate) fn undecided() -> Error {
-    Error::Undecided("a validator panicked".into())
+pub(crate) fn undecided(why: &str) -> Error {
+    Error::Undecided(why.into())
 }

@@ -219,7 +219,8 @@ impl<C, M> VerifierBuilder<Ready, C, M> {
 
 #[cfg(feature = "client")]
 impl<S, C, M> VerifierBuilder<S, C, M> {
-    /// Takes the time from here instead of the system's clock.
+    /// Takes the time from here instead of the system's clock. How old keys are is for their source
+    /// to say, which has a clock [of its own](crate::client::KeySourceBuilder::clock).
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn crate::client::Clock>) -> Self {
         self.parts.clock = Some(clock);
@@ -270,10 +271,14 @@ impl<S, C, M> VerifierBuilder<S, C, M> {
         self
     }
 
-    /// Refuses tokens without this claim; `iss`, `aud`, `exp` and `iat` are required anyway.
+    /// Refuses tokens without this claim, whatever its value; `iss`, `aud`, `exp` and `iat` are
+    /// required anyway.
     #[must_use]
     pub fn require(mut self, claim: &str) -> Self {
-        self.parts.policy.required.push(claim.into());
+        let required = &mut self.parts.policy.required;
+        if !required.iter().any(|own| &**own == claim) {
+            required.push(claim.into());
+        }
         self
     }
 

@@ -95,7 +95,7 @@ impl Claims {
         let mut deserializer = serde_json::Deserializer::from_str(payload);
         let read = seed.deserialize(&mut deserializer);
         match read.and_then(|()| deserializer.end()) {
-            Ok(()) if fault.has_duplicates => Err(Error::Malformed("duplicate claim")),
+            Ok(()) if fault.has_duplicates => Err(Error::Malformed("a claim twice, or too many")),
             Ok(()) => Ok(claims),
             Err(error) => Err(match fault.reading {
                 Some(claim) if error.is_data() => Error::InvalidClaim(claim.into()),

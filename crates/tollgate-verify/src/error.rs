@@ -49,6 +49,16 @@ pub enum Error {
     /// A claim has the wrong type or an impossible value.
     #[error("verify token: claim `{0}` invalid")]
     InvalidClaim(Box<str>),
+    /// The claims do not fit the type that the caller reads them into.
+    ///
+    /// Where in the claims is all that is said: what they hold is not for a log.
+    #[error("verify token: claims of another form at line {line}, column {column}")]
+    OwnClaims {
+        /// The line, from 1.
+        line: usize,
+        /// The column in it.
+        column: usize,
+    },
     /// `crit` names something not understood (RFC 7515 §4.1.11).
     #[error("verify token: critical header not understood")]
     CriticalHeader,
@@ -92,7 +102,7 @@ impl Error {
             Self::Issuer => "issuer",
             Self::Audience => "audience",
             Self::MissingClaim(_) => "missing_claim",
-            Self::InvalidClaim(_) | Self::Rejected(_) => "invalid_claim",
+            Self::InvalidClaim(_) | Self::OwnClaims { .. } | Self::Rejected(_) => "invalid_claim",
             Self::CriticalHeader => "critical_header",
             Self::TokenType => "token_type",
             Self::KeyBinding | Self::Proof(_) => "key_binding",
@@ -162,6 +172,18 @@ pub enum BuildError {
     /// More than 64 claims are required.
     #[error("build verifier: too many required claims")]
     RequiredClaims,
+}
+
+/// What went wrong with a type of the caller's. The parser's own words may quote the token; the name of
+/// a field is the caller's.
+pub(crate) fn from_own_claims(error: &serde_json::Error) -> Error {
+    let (line, column) = (error.line(), error.column());
+    let text = error.to_string();
+    let missing = text.strip_prefix("missing field `");
+    match missing.and_then(|rest| rest.split_once('`')) {
+        Some((name, _)) => Error::MissingClaim(name.into()),
+        None => Error::OwnClaims { line, column },
+    }
 }
 
 /// A look-up that found nothing says why in two words; here they become one cause.

@@ -8,7 +8,7 @@ use tollgate_protocol::UnixSeconds;
 
 use crate::claimed_issuer;
 use crate::claims::Claims;
-use crate::error::Error;
+use crate::error::{Error, from_own_claims};
 use crate::token::VerifiedToken;
 
 /// Payloads up to the last of these sizes are decoded on the stack, so that nothing is allocated
@@ -182,7 +182,7 @@ impl Policy {
         self.check(&claims, payload, terms)?;
         // The syntax was checked above; this reads the caller's own members alone.
         let custom = C::deserialize(&mut serde_json::Deserializer::from_str(payload))
-            .map_err(|error| Error::InvalidClaim(error.to_string().into()))?;
+            .map_err(|error| from_own_claims(&error))?;
         Ok(VerifiedToken {
             payload: payload.into(),
             claims,

@@ -152,8 +152,7 @@ impl VerifiedToken {
             ..
         } = self;
         let custom = C::deserialize(&mut serde_json::Deserializer::from_str(&payload));
-        let custom =
-            custom.map_err(|error| crate::error::Error::InvalidClaim(error.to_string().into()))?;
+        let custom = custom.map_err(|error| crate::error::from_own_claims(&error))?;
         Ok(VerifiedToken {
             payload,
             claims,

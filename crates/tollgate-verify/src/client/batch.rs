@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::flight::Flight;
 use super::verify::may_be_rotation;
-use crate::batch::{on_all_cores, undecided};
+use crate::batch::{PANICKED, on_all_cores, undecided};
 use crate::dpop::{Presented, Proof};
 use crate::error::Error;
 use crate::token::VerifiedToken;
@@ -118,11 +118,11 @@ async fn verified_aside<C: DeserializeOwned + Send + 'static>(
     let spawned = thread::Builder::new()
         .name("tollgate-batch".into())
         .spawn(move || worker.run());
-    drop(spawned);
+    let lost = spawned.map_or("no thread for the batch", |_| PANICKED);
     landed.landing().await;
     let mut results = std::mem::take(&mut *results.lock().unwrap_or_else(PoisonError::into_inner));
     // Fewer when there was no thread, or when a validator panicked on it.
-    results.resize_with(count, || Err(undecided()));
+    results.resize_with(count, || Err(undecided(lost)));
     results
 }
 

@@ -197,6 +197,13 @@ fn more_claims_can_be_required() {
         outcome_of(builder(), &token(&with("tenan", json!("t")))),
         "missing_claim"
     );
+    // Asked for twice, it still has to be there but once.
+    let twice = || builder().require("tenant");
+    assert_eq!(
+        outcome_of(twice(), &token(&with("tenant", json!("t")))),
+        "ok"
+    );
+    assert_eq!(outcome_of(twice(), &token(&good())), "missing_claim");
 }
 
 #[test]
@@ -307,7 +314,13 @@ fn own_claims_and_validators() {
     assert_eq!(verified.claims().tenant, "t1");
     assert!(verified.into_claims().roles.is_empty());
     let refused = accepted.verify_at(&token(&good()), NOW).unwrap_err();
+    assert_eq!(refused, Error::MissingClaim("tenant".into()));
+    // What the token says instead is not for the log.
+    let misfit = token(&with("tenant", json!({"mail": "alice@x"})));
+    let refused = accepted.verify_at(&misfit, NOW).unwrap_err();
+    assert!(matches!(refused, Error::OwnClaims { line: 1, .. }));
     assert_eq!(refused.code(), "invalid_claim");
+    assert!(!format!("{refused} {refused:?}").contains("alice"));
 
     let picky = verifier()
         .validate(|token| match token.claims().tenant.as_str() {

@@ -50,4 +50,8 @@ fn nonce_and_authorized_party_are_checked() {
     check("JWT", json!({"aud": ["web"]}), "ok");
     check("JWT", json!({"aud": "other"}), "audience");
     check("JWT", json!({"exp": NOW.0}), "expired");
+    // A session that has lost its nonce matches nothing.
+    let token = sign_with(&KEY, "JWT", &claims(&json!({"nonce": ""})));
+    let outcome = verifier.verify_id_token_at(&token, "", NOW);
+    assert_eq!(outcome.unwrap_err().code(), "invalid_claim");
 }
