@@ -29,6 +29,8 @@ pub(crate) enum Refusal {
     UseNonce,
     InsufficientScope,
     Unavailable,
+    /// The service asks for a token of another claims type than the one that was verified.
+    Misplaced,
 }
 
 impl From<&Error> for Refusal {
@@ -74,6 +76,9 @@ impl Refusal {
             headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
             return response;
         }
+        if self == Self::Misplaced {
+            return response;
+        }
         for challenge in self.challenges(realm) {
             if let Ok(value) = HeaderValue::try_from(challenge) {
                 headers.append(WWW_AUTHENTICATE, value);
@@ -95,6 +100,10 @@ impl Refusal {
             Self::Unavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 r#"{"error":"temporarily_unavailable"}"#,
+            ),
+            Self::Misplaced => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                r#"{"error":"server_error"}"#,
             ),
         }
     }

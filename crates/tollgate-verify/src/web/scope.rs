@@ -16,7 +16,8 @@ use super::refusal::{Realm, Refusal, SharedRealm};
 use crate::token::NoClaims;
 
 /// Demands scope values of requests that have passed [`RequireToken`](super::RequireToken), which
-/// therefore has to be the outer layer: without a verified token the answer is 401.
+/// therefore has to be the outer layer: without a verified token the answer is 401. Behind one for
+/// another claims type it is 500, since that is a mistake of the service.
 pub struct RequireScope<C = NoClaims> {
     realm: Arc<Realm>,
     claims: PhantomData<fn() -> C>,
@@ -121,6 +122,7 @@ where
                 return Either::Inner(Box::pin(self.inner.call(request)));
             }
             Some(_) => Refusal::InsufficientScope,
+            None if request.extensions().get::<SharedRealm>().is_some() => Refusal::Misplaced,
             None => Refusal::NoToken,
         };
         let shared = request.extensions().get::<SharedRealm>();

@@ -192,6 +192,14 @@ async fn scope_is_demanded() {
         send(open, request(&[&good])).await.0,
         StatusCode::UNAUTHORIZED
     );
+    // A token is there, and of another claims type: no fault of the client's.
+    let misplaced = Router::new()
+        .route("/who", get(who))
+        .route_layer(RequireScope::<Value>::for_claims("orders:read"))
+        .route_layer(layer());
+    let (status, challenges, _) = send(misplaced, request(&[&good])).await;
+    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(challenges.is_empty(), "{challenges:?}");
     let bare = Router::new().route("/who", get(who));
     assert_eq!(
         send(bare, request(&[&good])).await.0,
