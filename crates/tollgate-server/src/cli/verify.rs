@@ -22,7 +22,8 @@ use super::{Failure, client::duration, input, output};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-One answer a token; exit 0 when every token is valid, 1 when any is not.
+One answer a token; exit 0 when every token is valid, 1 when any is not, 3 when the issuer gave no keys
+to tell with.
 
 Examples:
   curl -s https://auth.example.com/.well-known/jwks.json > jwks.json
@@ -77,12 +78,15 @@ enum OptionalClaim {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let verifier = arguments.verifier()?.blocking();
-    let mut all_valid = true;
+    let (mut all_valid, mut without_keys) = (true, None);
     let mut one = |token: &str| {
         let (is_valid, answer) = match verifier.verify(token) {
             Ok(verified) => (true, arguments.accepted(verified.claims_json())?),
             Err(error) => {
                 let detail = detail(&verifier, &error);
+                if error == Error::KeysUnavailable {
+                    without_keys = Some(detail.clone());
+                }
                 (false, arguments.refused(error.code(), &detail))
             }
         };
@@ -93,10 +97,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         "-" => input::each_raw_line(io::stdin().lock(), one)?,
         token => one(token)?,
     }
-    if all_valid {
-        Ok(())
-    } else {
-        Err(Failure::Answered)
+    match without_keys {
+        Some(why) => Err(Failure::Unreachable(output::printable(&why))),
+        None if all_valid => Ok(()),
+        None => Err(Failure::Answered),
     }
 }
 

@@ -234,7 +234,7 @@ fn the_issuer_is_asked_for_its_keys() {
     let verdict = verify(issued.server.issuer()).expect_success().json();
     assert_eq!(verdict["claims"]["sub"], "shop");
     // Port 1 is reserved and nothing listens on it.
-    let verdict = verify("http://127.0.0.1:1").expect_code(1).json();
+    let verdict = verify("http://127.0.0.1:1").expect_code(3).json();
     assert_eq!(verdict["error"], "keys_unavailable");
     let detail = verdict["detail"].as_str().unwrap();
     assert!(
