@@ -107,11 +107,16 @@ impl<C> Verifier<C> {
     }
 }
 
+/// How often a token looks for newer keys: a refresh that was under way already may be of before a
+/// rotation. The cool-down bounds what is asked of the provider all the same.
+const MISSES_MAX: u32 = 2;
+
 /// How far one token has come.
 #[derive(Default)]
 struct Progress {
     has_waited: bool,
-    has_retried: bool,
+    /// How often the keys at hand did not fit.
+    misses: u32,
 }
 
 enum Step<C> {
@@ -154,8 +159,8 @@ impl<C: DeserializeOwned> Inner<C> {
         }
     }
 
-    /// Goes as far as it can without waiting. A token waits at most twice: for keys to be there,
-    /// and once for newer ones.
+    /// Goes as far as it can without waiting. A token waits for keys to be there, and then at most
+    /// twice for newer ones.
     fn step(&self, token: &str, purpose: Purpose<'_>, progress: &mut Progress) -> Step<C> {
         let circumstances = Circumstances {
             token,
@@ -200,10 +205,10 @@ impl<C: DeserializeOwned> Inner<C> {
             }
         };
         let result = self.check(&parsed, issuer, &snapshot.ring, circumstances);
-        if !may_be_rotation(&result) || progress.has_retried {
+        if !may_be_rotation(&result) || progress.misses == MISSES_MAX {
             return Ok(Step::Done(result));
         }
-        progress.has_retried = true;
+        progress.misses += 1;
         progress.has_waited = true;
         match source.after_miss(&snapshot) {
             AfterMiss::Retry => self.try_step(circumstances, progress),

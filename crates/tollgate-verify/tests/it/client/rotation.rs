@@ -1,5 +1,6 @@
 //! What makes a verifier look for newer keys, and what keeps it from asking.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -62,6 +63,25 @@ fn a_key_refused_for_what_it_is_may_have_been_replaced() {
     check(&own, &rsa, "weak_key");
     let namesake = [public(&KEY, |_| {})];
     check(&namesake, &next().with_kid(KEY.kid()), "alg_not_allowed");
+}
+
+#[test]
+fn a_refresh_from_before_the_rotation_costs_no_token() {
+    let (_, new) = SigningKey::generate(Algorithm::ES256).unwrap();
+    let scene = scene();
+    assert_eq!(scene.outcome(&token(&good())), "ok");
+    let (old, both) = (keys_answer(&[&KEY]), keys_answer(&[&KEY, &new]));
+    let requests = AtomicU64::new(0);
+    scene.fake.handle(JWKS, move |_| {
+        match requests.fetch_add(1, Ordering::SeqCst) {
+            0 => old.clone(),
+            _ => both.clone(),
+        }
+    });
+    // The refresh ahead of need brings the old keys once more, and the token has joined it.
+    scene.clock.advance(seconds(12 * 60));
+    assert_eq!(scene.outcome(&signed_by(&new)), "ok");
+    assert_eq!(scene.fake.requests(JWKS), 3);
 }
 
 #[test]
