@@ -15,8 +15,8 @@ pub enum AddressPolicy {
     /// Public addresses, and loopback when the URL itself names it.
     #[default]
     Public,
-    /// Private ones too, for providers inside one's own network. Link-local addresses, where
-    /// clouds keep their credentials, stay refused.
+    /// Private ones too, for providers inside one's own network. Link-local addresses stay refused,
+    /// and the private ones at which AWS, Google and Alibaba hand out credentials.
     PublicAndPrivate,
 }
 
@@ -120,6 +120,9 @@ fn class_v4(address: Ipv4Addr) -> Class {
     let [a, b, c, _] = address.octets();
     if address.is_loopback() {
         Class::Loopback
+    } else if address.octets() == [100, 100, 100, 200] {
+        // Where Alibaba hands out credentials.
+        Class::Special
     } else if address.is_private() || (a == 100 && b & 0xc0 == 64) {
         // RFC 1918; RFC 6598 shared space of carriers.
         Class::Private
@@ -146,6 +149,8 @@ fn class_v6(address: Ipv6Addr) -> Class {
     };
     if address.is_loopback() {
         Class::Loopback
+    } else if CREDENTIALS_V6.contains(&address) {
+        Class::Special
     } else if a & 0xfe00 == 0xfc00 {
         Class::Private
     } else if [a, b, c, d, e, f] == [0; 6] {
@@ -157,11 +162,28 @@ fn class_v6(address: Ipv6Addr) -> Class {
     } else if a == 0x2002 {
         // So does 6to4.
         embedded(b, c)
-    } else if a & 0xe000 == 0x2000 && !(a == 0x2001 && (b == 0 || b == 0xdb8)) {
-        // Global unicast without Teredo and documentation.
+    } else if a & 0xe000 == 0x2000 && !is_reserved_v6(a, b, c) {
         Class::Public
     } else {
         Class::Special
+    }
+}
+
+/// Where AWS and Google hand out credentials, among the private addresses.
+const CREDENTIALS_V6: [Ipv6Addr; 3] = [
+    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
+    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23),
+    Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
+];
+
+/// What of the global unicast addresses leads nowhere by itself: Teredo, documentation (RFC 3849, RFC
+/// 9637), benchmarking (RFC 5180), ORCHID (RFC 4843, RFC 7343).
+fn is_reserved_v6(a: u16, b: u16, c: u16) -> bool {
+    match (a, b) {
+        (0x2001, 0 | 0xdb8 | 0x10..=0x2f) => true,
+        (0x2001, 2) => c == 0,
+        (0x3fff, 0..=0xfff) => true,
+        _ => false,
     }
 }
 
@@ -265,6 +287,11 @@ mod tests {
         };
         check("93.184.216.34", "as.example", true, true);
         check("2606:2800:220:1::1", "as.example", true, true);
+        check("2001:200::1", "as.example", true, true);
+        check("2001:30::1", "as.example", true, true);
+        check("3ffe::1", "as.example", true, true);
+        check("fd00:ec2::253", "as.example", false, true);
+        check("100.100.100.201", "as.example", false, true);
         check("127.0.0.1", "as.example", false, false);
         check("127.0.0.1", "127.0.0.1", true, true);
         check("::1", "localhost", true, true);
@@ -293,6 +320,13 @@ mod tests {
             "240.0.0.1",
             "ff02::1",
             "2001:db8::1",
+            "3fff::1",
+            "2001:2::1",
+            "2001:10::1",
+            "2001:2f::1",
+            "fd00:ec2::254",
+            "fd20:ce::254",
+            "100.100.100.200",
             "::10.0.0.1",
             "64:ff9b::169.254.169.254",
         ] {
