@@ -32,9 +32,9 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tollgate_verify::Verifier;
 use tollgate_verify::client::{FetchError, KeySource};
 use tollgate_verify::web::{Authenticated, RequireScope, RequireToken, ResourceMetadata};
+use tollgate_verify::{BuildError, Verifier};
 
 #[tokio::main(flavor = "multi_thread")]
 async fn main() -> ExitCode {
@@ -114,7 +114,7 @@ pub(crate) async fn serve(
         .audience(&settings.audience)
         .key_source(&settings.key_source())
         .build()?;
-    let app = app(settings, verifier.clone());
+    let app = app(settings, verifier.clone())?;
     tokio::spawn(warm_up(verifier));
     axum::serve(listener, app).await?;
     Ok(())
@@ -151,7 +151,7 @@ fn why(verifier: &Verifier) -> String {
     }
 }
 
-fn app(settings: &Settings, verifier: Verifier) -> Router {
+fn app(settings: &Settings, verifier: Verifier) -> Result<Router, BuildError> {
     let metadata = ResourceMetadata::new(&settings.audience, &settings.issuer)
         .scopes(settings.scope.split_ascii_whitespace());
     let mut layer = RequireToken::new(verifier.clone())
@@ -161,7 +161,7 @@ fn app(settings: &Settings, verifier: Verifier) -> Router {
         layer = layer.resource_metadata(&url);
     }
     if let Some(origin) = &settings.origin {
-        layer = layer.dpop(origin);
+        layer = layer.dpop(origin)?;
     }
     let protected = Router::new()
         .route(
@@ -170,7 +170,7 @@ fn app(settings: &Settings, verifier: Verifier) -> Router {
         )
         .route("/whoami", get(whoami))
         .route_layer(layer);
-    Router::new()
+    let app = Router::new()
         .route("/health", get(async || Json(json!({"status": "ok"}))))
         .route(
             "/metrics",
@@ -178,7 +178,8 @@ fn app(settings: &Settings, verifier: Verifier) -> Router {
         )
         .route(&metadata.path(), get(async || Json(metadata)))
         .merge(protected)
-        .with_state(verifier)
+        .with_state(verifier);
+    Ok(app)
 }
 
 async fn protected(token: Authenticated) -> Json<Value> {

@@ -429,6 +429,11 @@ fn check_sources(policy: &Policy, keys: &[Keys]) -> Result<(), BuildError> {
         Keys::Fixed(_) => true,
         Keys::Remote(source) => source.issuer().is_none_or(|own| own == issuer),
     };
+    for keys in keys {
+        if let Keys::Remote(source) = keys {
+            crate::client::check_askable(source.url())?;
+        }
+    }
     let mut pairs = policy.issuers.iter().zip(keys);
     if pairs.all(|(issuer, keys)| is_of(issuer, keys)) {
         Ok(())

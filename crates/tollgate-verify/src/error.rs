@@ -153,6 +153,15 @@ pub enum BuildError {
     /// [`jwks_url`](crate::VerifierBuilder::jwks_url) says whose keys to trust.
     #[error("build verifier: keys of another issuer")]
     OtherIssuer,
+    /// The URL of a provider is one that may never be asked: neither https nor loopback, or with a user,
+    /// a fragment or a link-local address in it.
+    #[error(
+        "build verifier: {0:?} may not be asked: it has to be https, or http at 127.0.0.1, [::1] or localhost"
+    )]
+    Url(Box<str>),
+    /// The origin for DPoP is no http or https URL, so that no proof could be made for it.
+    #[error("build verifier: origin is no URL")]
+    Origin,
     /// The leeway exceeds five minutes.
     #[error("build verifier: leeway above five minutes")]
     Leeway,

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::address::check_url;
 use super::calls::Outcome;
+use super::check_askable;
 use super::clock::Clock;
 use super::form::{self, ClientCredentials};
 use super::http::{FetchError, FetchRequest, FetchResponse, HttpClient};
@@ -98,6 +99,11 @@ impl Answers {
                 return Err(BuildError::Empty(name));
             }
         }
+        check_askable(&expectation.url)?;
+        expectation
+            .batch_url
+            .as_deref()
+            .map_or(Ok(()), check_askable)?;
         if settings.leeway > LEEWAY_MAX {
             return Err(BuildError::Leeway);
         }

@@ -226,7 +226,8 @@ impl IntrospectorBuilder {
     /// The client.
     ///
     /// # Errors
-    /// [`BuildError`] for an empty issuer or audience, or a leeway above five minutes.
+    /// [`BuildError`] for an empty issuer or audience, a URL that may not be asked, or a leeway above
+    /// five minutes.
     pub fn build(self) -> Result<Introspector, BuildError> {
         let Self {
             expectation,

@@ -24,6 +24,8 @@ mod verify;
 
 use std::sync::{Arc, LazyLock};
 
+use crate::error::BuildError;
+
 pub use address::AddressPolicy;
 pub use client_tokens::{AccessToken, ClientTokens, ClientTokensBuilder};
 pub use clock::{Clock, SystemClock};
@@ -36,6 +38,12 @@ pub use settings::CacheSettings;
 pub use source::{KeySource, KeySourceBuilder};
 pub use stats::{DurationStats, SourceStats, Stats, VerifiedCacheStats};
 pub use ureq_client::{DefaultHttpClient, HttpSettings};
+
+/// Refuses a URL that no answer can ever come from, where it is given.
+pub(crate) fn check_askable(url: &str) -> Result<(), BuildError> {
+    let checked = address::check_url(url).map(|_| ());
+    checked.map_err(|_| BuildError::Url(url.into()))
+}
 
 /// One client, and so one pool of connections, for everybody who brings none.
 pub(crate) fn default_http_client() -> Arc<dyn HttpClient> {

@@ -203,6 +203,17 @@ impl Source {
         }
     }
 
+    /// The URL that it starts from.
+    pub(crate) fn url(&self) -> &str {
+        match &self.fetcher.origin {
+            Origin::Issuer {
+                issuer,
+                metadata_url,
+            } => metadata_url.as_deref().unwrap_or(issuer),
+            Origin::Document { jwks_uri } => jwks_uri,
+        }
+    }
+
     /// The keys at hand, without any I/O, as long as they may serve.
     pub(crate) fn at_hand(&self) -> Option<Arc<Snapshot>> {
         let now = self.clock.elapsed();

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use http::Uri;
 use http::header::LOCATION;
+use rustls::RootCertStore;
 use ureq::config::Config;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
@@ -86,13 +87,19 @@ impl DefaultHttpClient {
     /// A client.
     ///
     /// # Errors
-    /// [`FetchError::Invalid`] for an unusable proxy URL.
+    /// [`FetchError::Invalid`] for an unusable proxy URL or root certificate.
     pub fn new(settings: HttpSettings) -> Result<Self, FetchError> {
         let proxy = settings.proxy.as_deref().map(Proxy::new).transpose();
         let proxy = proxy.map_err(|_| FetchError::Invalid("proxy URL"))?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut tls = TlsConfig::builder().unversioned_rustls_crypto_provider(provider);
         if let Some(roots) = settings.roots {
+            // One that cannot be read would be left out, and nothing would be trusted in its place.
+            let mut store = RootCertStore::empty();
+            for der in &roots {
+                let added = store.add(der.as_slice().into());
+                added.map_err(|_| FetchError::Invalid("root certificate"))?;
+            }
             let certificates: Vec<Certificate<'static>> = roots
                 .iter()
                 .map(|der| Certificate::from_der(der).to_owned())

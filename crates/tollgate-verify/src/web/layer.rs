@@ -18,7 +18,8 @@ use super::refusal::{DPOP_NONCE, Realm, Refusal, SharedRealm};
 use crate::bound::check_binding;
 use crate::client::{IntrospectionError, Introspector};
 use crate::dpop::{Presented, Proof};
-use crate::error::Error;
+use crate::error::{BuildError, Error};
+use crate::http_url::normalized;
 use crate::token::{NoClaims, VerifiedToken};
 use crate::validators::Awaited;
 use crate::verifier::Verifier;
@@ -84,14 +85,17 @@ impl<C> RequireToken<C> {
     /// `https://orders.example`. It is configured, because a `Host` header is the sender's word.
     /// Where a part of the path is taken off before this layer, as by axum's `nest`, it belongs to
     /// the origin: `https://orders.example/api`.
-    #[must_use]
-    pub fn dpop(mut self, origin: &str) -> Self {
+    ///
+    /// # Errors
+    /// [`BuildError::Origin`] for one that no proof could name.
+    pub fn dpop(mut self, origin: &str) -> Result<Self, BuildError> {
+        normalized(origin).ok_or(BuildError::Origin)?;
         let settings = Arc::make_mut(&mut self.settings);
         settings.origin = Some(origin.trim_end_matches('/').to_owned());
         let algorithms = self.verifier.inner.dpop.algorithms().iter();
         let names: Vec<&str> = algorithms.map(|alg| alg.name()).collect();
         Arc::make_mut(&mut settings.realm).dpop_algorithms = Some(names.join(" "));
-        self
+        Ok(self)
     }
 
     /// Asks about tokens that have not the form of a JWT here; without this they are refused as
@@ -334,13 +338,13 @@ impl<'h> Credentials<'h> {
             return Err(Refusal::InvalidRequest);
         }
         if let Some(token) = dpop_token(value).filter(|_| knows_dpop) {
+            let token = token.ok_or(Refusal::InvalidRequest)?;
             let mut proofs = headers.get_all("dpop").iter();
             let proof = proofs.next().ok_or(Refusal::InvalidProof)?;
             if proofs.next().is_some() {
                 return Err(Refusal::InvalidProof);
             }
             let proof = proof.to_str().map_err(|_| Refusal::InvalidProof)?;
-            let token = token.ok_or(Refusal::InvalidRequest)?;
             return Ok(Self {
                 token,
                 proof: Some(proof),
@@ -359,9 +363,10 @@ impl<'h> Credentials<'h> {
 
 /// The token of a `DPoP` header value; the inner `None` when there is none after the scheme.
 fn dpop_token(value: &[u8]) -> Option<Option<&str>> {
-    const SCHEME: &[u8] = b"dpop ";
-    let (scheme, rest) = value.split_at_checked(SCHEME.len())?;
-    scheme.eq_ignore_ascii_case(SCHEME).then(|| {
+    let (scheme, rest) = value.split_at_checked("dpop".len())?;
+    let is_ours =
+        scheme.eq_ignore_ascii_case(b"dpop") && (rest.is_empty() || rest.starts_with(b" "));
+    is_ours.then(|| {
         let token = std::str::from_utf8(rest.trim_ascii()).ok()?;
         (!token.is_empty() && !token.contains([' ', ','])).then_some(token)
     })

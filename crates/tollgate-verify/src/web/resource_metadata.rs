@@ -14,6 +14,15 @@ pub struct ResourceMetadata {
     bearer_methods_supported: [&'static str; 1],
     #[serde(skip_serializing_if = "Vec::is_empty")]
     dpop_signing_alg_values_supported: Vec<&'static str>,
+    #[serde(skip_serializing_if = "is_false")]
+    tls_client_certificate_bound_access_tokens: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    dpop_bound_access_tokens_required: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 impl ResourceMetadata {
@@ -26,7 +35,32 @@ impl ResourceMetadata {
             scopes_supported: Vec::new(),
             bearer_methods_supported: ["header"],
             dpop_signing_alg_values_supported: Vec::new(),
+            tls_client_certificate_bound_access_tokens: false,
+            dpop_bound_access_tokens_required: false,
         }
+    }
+
+    /// Names another issuer whose tokens are accepted.
+    #[must_use]
+    pub fn or_issuer(mut self, issuer: &str) -> Self {
+        self.authorization_servers.push(issuer.to_owned());
+        self
+    }
+
+    /// Says that tokens may be bound to the client's certificate (RFC 8705).
+    #[must_use]
+    pub fn certificate_bound(mut self) -> Self {
+        self.tls_client_certificate_bound_access_tokens = true;
+        self
+    }
+
+    /// Says that tokens must be bound by DPoP.
+    ///
+    /// It says so and no more: it is for a [validator](crate::VerifierBuilder::validate) to refuse others.
+    #[must_use]
+    pub fn dpop_required(mut self) -> Self {
+        self.dpop_bound_access_tokens_required = true;
+        self
     }
 
     /// Names the scope values that requests may need.
@@ -45,27 +79,28 @@ impl ResourceMetadata {
         self
     }
 
-    /// The URL where RFC 9728 §3.1 looks for it; `None` when the resource's name is no https or http
-    /// URL, so that nobody could look.
+    /// The URL where RFC 9728 §3.1 looks for it, with the query of the resource's name if it has one;
+    /// `None` when that is no https or http URL, so that nobody could look.
     #[must_use]
     pub fn url(&self) -> Option<String> {
         let (scheme, rest) = self.resource.split_once("://")?;
         let host = rest.split(['/', '?', '#']).next()?;
         let is_web = scheme == "https" || scheme == "http";
-        (is_web && !host.is_empty()).then(|| format!("{scheme}://{host}{}", self.path()))
+        let before_fragment = rest.split('#').next()?;
+        let query = before_fragment
+            .find('?')
+            .and_then(|at| before_fragment.get(at..));
+        let (path, query) = (self.path(), query.unwrap_or_default());
+        (is_web && !host.is_empty()).then(|| format!("{scheme}://{host}{path}{query}"))
     }
 
     /// The path where RFC 9728 §3.1 looks for it: the well-known part before the resource's path.
     #[must_use]
     pub fn path(&self) -> String {
         let after_scheme = self.resource.split_once("://").map_or("", |(_, rest)| rest);
-        let path = after_scheme
-            .find('/')
-            .and_then(|at| after_scheme.get(at..))
-            .unwrap_or("");
-        format!(
-            "/.well-known/oauth-protected-resource{}",
-            path.trim_end_matches('/')
-        )
+        let before_query = after_scheme.split(['?', '#']).next().unwrap_or_default();
+        let path = before_query.find('/').and_then(|at| before_query.get(at..));
+        let path = path.unwrap_or_default().trim_end_matches('/');
+        format!("/.well-known/oauth-protected-resource{path}")
     }
 }

@@ -177,7 +177,7 @@ async fn scope_is_demanded() {
     let bound = Router::new()
         .route("/who", get(who))
         .route_layer(RequireScope::new("admin"))
-        .route_layer(layer().dpop("https://orders.example"));
+        .route_layer(layer().dpop("https://orders.example").unwrap());
     let (_, challenges, _) = send(bound, request(&[&good])).await;
     assert_eq!(challenges.len(), 2);
     assert!(
@@ -232,6 +232,7 @@ async fn servers_without_tower_judge_the_head_alone() {
     check(Some(&good), "admin", Err(StatusCode::FORBIDDEN)).await;
     check(Some("Bearer x"), "", Err(StatusCode::UNAUTHORIZED)).await;
     check(Some("Bearer x y"), "", Err(StatusCode::BAD_REQUEST)).await;
+    check(Some("DPoP"), "", Err(StatusCode::UNAUTHORIZED)).await;
     check(None, "", Err(StatusCode::UNAUTHORIZED)).await;
 }
 
@@ -285,7 +286,11 @@ async fn dpop_is_told_what_it_needs() {
         .build()
         .unwrap();
     let nonce = verifier.dpop_nonce_at(NOW).unwrap();
-    let layer = || RequireToken::new(verifier.clone()).dpop("https://orders.example/");
+    let layer = || {
+        RequireToken::new(verifier.clone())
+            .dpop("https://orders.example/")
+            .unwrap()
+    };
     let send_proof = async |nonce: Option<&str>, url: &str, proofs: usize| {
         let (token, proof) = crate::bound::token_and_proof(nonce, url);
         let mut request = Request::get("/who").header("authorization", format!("DPoP {token}"));
@@ -327,13 +332,47 @@ async fn dpop_is_told_what_it_needs() {
     }
     let (status, challenges, _) = send(app(layer()), request(&[])).await;
     assert_eq!((status, challenges.len()), (StatusCode::UNAUTHORIZED, 2));
+    for (header, expected) in [
+        ("DPoP", StatusCode::BAD_REQUEST),
+        ("dpop ", StatusCode::BAD_REQUEST),
+        ("DPoP a b", StatusCode::BAD_REQUEST),
+        ("DPoPx a", StatusCode::UNAUTHORIZED),
+    ] {
+        let (status, _, _) = send(app(layer()), request(&[header])).await;
+        assert_eq!(status, expected, "{header}");
+    }
+}
+
+#[test]
+fn an_origin_that_no_proof_can_name_is_refused() {
+    let check = |origin: &str, expected: bool| {
+        assert_eq!(layer().dpop(origin).is_ok(), expected, "{origin}");
+    };
+    for good in [
+        "https://orders.example",
+        "http://127.0.0.1:3000/",
+        "https://orders.example/api",
+    ] {
+        check(good, true);
+    }
+    for bad in [
+        "orders.example",
+        "",
+        "https://",
+        "ftp://orders.example",
+        "https://user@orders.example",
+    ] {
+        check(bad, false);
+    }
 }
 
 #[tokio::test]
 async fn a_path_taken_off_before_the_layer_belongs_to_the_origin() {
     let verifier = builder().clock(Arc::new(Stopped)).build().unwrap();
     let status = async |url: &str| {
-        let layer = RequireToken::new(verifier.clone()).dpop("https://orders.example/api");
+        let layer = RequireToken::new(verifier.clone())
+            .dpop("https://orders.example/api")
+            .unwrap();
         let (token, proof) = crate::bound::token_and_proof(None, url);
         let request = Request::get("/api/who")
             .header("authorization", format!("DPoP {token}"))
@@ -391,10 +430,17 @@ fn resource_metadata_is_where_rfc_9728_looks() {
     check(AUDIENCE, "");
     check("https://rs.example/", "");
     check("https://rs.example/a/b", "/a/b");
+    check("https://rs.example?next=/x", "");
+    check("https://rs.example/a?t=/x", "/a");
     let url = |resource: &str| ResourceMetadata::new(resource, ISSUER).url();
     let known = "https://rs.example/.well-known/oauth-protected-resource";
     assert_eq!(url("https://rs.example").as_deref(), Some(known));
     assert_eq!(url("https://rs.example/a"), Some(format!("{known}/a")));
+    assert_eq!(
+        url("https://rs.example?t=/a"),
+        Some(format!("{known}?t=/a"))
+    );
+    assert_eq!(url("https://rs.example/a/?t"), Some(format!("{known}/a?t")));
     assert_eq!(
         [url("orders"), url("urn://x"), url("https://")],
         [None, None, None]
@@ -402,6 +448,18 @@ fn resource_metadata_is_where_rfc_9728_looks() {
     let mut settings = DpopSettings::default();
     settings.algorithms = vec![Algorithm::HS256, Algorithm::ES256];
     let metadata = ResourceMetadata::new(AUDIENCE, ISSUER).scopes(["a"]);
+    let plain = serde_json::to_value(&metadata).unwrap();
+    assert_eq!(plain.as_object().unwrap().len(), 4, "{plain}");
+    let other = "https://other.example";
+    let bound = metadata
+        .clone()
+        .or_issuer(other)
+        .certificate_bound()
+        .dpop_required();
+    let bound = serde_json::to_value(bound).unwrap();
+    assert_eq!(bound["authorization_servers"], json!([ISSUER, other]));
+    assert_eq!(bound["tls_client_certificate_bound_access_tokens"], true);
+    assert_eq!(bound["dpop_bound_access_tokens_required"], true);
     let json = serde_json::to_value(metadata.dpop(&settings)).unwrap();
     assert_eq!(json["authorization_servers"], json!([ISSUER]));
     assert_eq!(json["scopes_supported"], json!(["a"]));

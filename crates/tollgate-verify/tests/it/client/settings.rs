@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tollgate_verify::DpopSettings;
 use tollgate_verify::client::{
-    CacheSettings, ClientCredentials, FetchError, FetchResponse, HttpClient, HttpSettings,
-    IntrospectionSettings, Introspector,
+    CacheSettings, ClientCredentials, DefaultHttpClient, FetchError, FetchResponse, HttpClient,
+    HttpSettings, IntrospectionSettings, Introspector, KeySource,
 };
 use tollgate_verify::jose::{Algorithm, SigningKey};
+use tollgate_verify::{BuildError, DpopSettings, Verifier};
 
 use super::fake::{
     Fake, JWKS, METADATA, Scene, keys_answer, scene_with, settings, status, with_cache_control,
@@ -107,6 +107,40 @@ fn documents_are_as_large_as_set() {
     check(|settings| settings.bytes_max = 300, "keys_unavailable");
     check(|settings| settings.keys_max = 2, "ok");
     check(|settings| settings.keys_max = 1, "keys_unavailable");
+}
+
+#[test]
+fn what_could_never_be_asked_does_not_build() {
+    let verifier = |issuer: &str, source: &KeySource| {
+        let builder = Verifier::builder().issuer(issuer).audience(AUDIENCE);
+        builder.key_source(source).build().err()
+    };
+    let refused = |url: &str| Some(BuildError::Url(url.into()));
+    for url in [
+        "http://as.example",
+        "as.example",
+        "https://u@as.example",
+        "https://169.254.169.254",
+    ] {
+        let by_metadata = KeySource::discovery(url).build();
+        assert_eq!(verifier(url, &by_metadata), refused(url));
+        let elsewhere = KeySource::metadata_url(ISSUER, url).build();
+        assert_eq!(verifier(ISSUER, &elsewhere), refused(url));
+        let document = KeySource::jwks_url(url).build();
+        assert_eq!(verifier(ISSUER, &document), refused(url));
+        let credentials = || ClientCredentials::new("rs", "secret");
+        let one = Introspector::builder(url, ISSUER, AUDIENCE, credentials());
+        assert_eq!(one.build().err(), refused(url));
+        let good = "https://as.example/introspect";
+        let many = Introspector::builder(good, ISSUER, AUDIENCE, credentials()).batch_url(url);
+        assert_eq!(many.build().err(), refused(url));
+    }
+    let roots = HttpSettings {
+        roots: Some(vec![b"not DER".to_vec()]),
+        ..HttpSettings::default()
+    };
+    let refused = DefaultHttpClient::new(roots).err();
+    assert_eq!(refused, Some(FetchError::Invalid("root certificate")));
 }
 
 #[test]
