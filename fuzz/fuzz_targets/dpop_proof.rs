@@ -9,7 +9,7 @@ use tollgate_fuzz::{base64url, halves};
 use tollgate_verify::jose::{
     Algorithm, SigningKey, VerifyingKey, compact, encode_header, sha256_base64url,
 };
-use tollgate_verify::{Presented, Proof, UnixSeconds, Verifier, VerifierBuilder, Ready};
+use tollgate_verify::{Presented, Proof, Ready, UnixSeconds, Verifier, VerifierBuilder};
 
 const NOW: UnixSeconds = UnixSeconds(1_700_000_000);
 const SECRET: [u8; 32] = [7; 32];
@@ -26,7 +26,10 @@ struct Scene {
 
 static SCENE: LazyLock<Scene> = LazyLock::new(|| {
     let client = SigningKey::from_pkcs8(Algorithm::EdDSA, &CLIENT).expect("a key");
-    let thumbprint = client.public_jwk().expect("is public").thumbprint_base64url();
+    let thumbprint = client
+        .public_jwk()
+        .expect("is public")
+        .thumbprint_base64url();
     // Letter by letter the same each time, because the seeds name its hash.
     let claims = format!(
         r#"{{"iss":"https://as.example","aud":"https://rs.example","iat":{},"exp":{},"cnf":{{"jkt":"{thumbprint}"}}}}"#,
@@ -37,7 +40,11 @@ static SCENE: LazyLock<Scene> = LazyLock::new(|| {
     let header = encode_header(Algorithm::HS256, "", "at+jwt");
     let mut token = String::new();
     compact(&header, claims.as_bytes(), &signer, &mut token).expect("signs");
-    Scene { client, thumbprint, token }
+    Scene {
+        client,
+        thumbprint,
+        token,
+    }
 });
 
 fn builder() -> VerifierBuilder<Ready> {
@@ -50,12 +57,23 @@ fn builder() -> VerifierBuilder<Ready> {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let Scene { client, thumbprint, token } = &*SCENE;
+    let Scene {
+        client,
+        thumbprint,
+        token,
+    } = &*SCENE;
     // A verifier of its own each time: what was seen before must not matter.
     let verifier = builder().build().expect("sound settings");
     let present = |jwt: &str, url: &str| {
-        let proof = Some(Proof { jwt, method: "GET", url });
-        let presented = Presented { proof, ..Presented::default() };
+        let proof = Some(Proof {
+            jwt,
+            method: "GET",
+            url,
+        });
+        let presented = Presented {
+            proof,
+            ..Presented::default()
+        };
         verifier.verify_bound_at(token, &presented, NOW).is_ok()
     };
     if let Ok(text) = std::str::from_utf8(data) {
@@ -75,6 +93,10 @@ fuzz_target!(|data: &[u8]| {
         let claims: Value = serde_json::from_slice(claims).expect("claims");
         assert_eq!(claims["htm"], "GET");
         assert_eq!(claims["ath"], sha256_base64url(token.as_bytes()));
-        assert!(claims["iat"].as_u64().is_some_and(|iat| iat.abs_diff(NOW.0) <= 60));
+        assert!(
+            claims["iat"]
+                .as_u64()
+                .is_some_and(|iat| iat.abs_diff(NOW.0) <= 60)
+        );
     }
 });

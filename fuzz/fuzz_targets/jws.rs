@@ -7,7 +7,9 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use tollgate_fuzz::{base64url, halves};
-use tollgate_verify::jose::{Algorithm, Detached, JwkSet, Limits, SigningKey, VerifyingKey, compact};
+use tollgate_verify::jose::{
+    Algorithm, Detached, JwkSet, Limits, SigningKey, VerifyingKey, compact,
+};
 use tollgate_verify::{Ready, UnixSeconds, VerifiedToken, Verifier, VerifierBuilder};
 
 const ISSUER: &str = "https://as.example";
@@ -21,7 +23,9 @@ static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| builder().build().expect(
 /// The same with another issuer, so that the token's own word has to choose.
 static OF_SEVERAL: LazyLock<Verifier> = LazyLock::new(|| {
     let others = JwkSet { keys: Vec::new() };
-    let verifier = builder().or_issuer("https://other.example", &others).build();
+    let verifier = builder()
+        .or_issuer("https://other.example", &others)
+        .build();
     verifier.expect("sound settings")
 });
 
@@ -60,11 +64,17 @@ fn check(token: &VerifiedToken, header: &[u8], claims: &[u8]) {
     assert_eq!(claims["iss"], ISSUER);
     let names_us = |aud: &Value| aud == AUDIENCE;
     let is_ours = names_us(&claims["aud"])
-        || claims["aud"].as_array().is_some_and(|all| all.iter().any(names_us));
+        || claims["aud"]
+            .as_array()
+            .is_some_and(|all| all.iter().any(names_us));
     assert!(is_ours);
     assert!(claims["exp"].as_u64().is_some_and(|exp| exp > NOW.0));
     assert!(claims["iat"].as_u64().is_some_and(|iat| iat <= NOW.0));
-    assert!(claims.get("nbf").is_none_or(|nbf| nbf.as_u64().is_some_and(|nbf| nbf <= NOW.0)));
+    assert!(
+        claims
+            .get("nbf")
+            .is_none_or(|nbf| nbf.as_u64().is_some_and(|nbf| nbf <= NOW.0))
+    );
     assert!(claims.get("cnf").is_none());
     assert_eq!(token.subject(), claims["sub"].as_str());
 }

@@ -6,7 +6,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 /// What stands before the first line end, and what after it: two documents in one input.
 #[must_use]
 pub fn halves(data: &[u8]) -> (&[u8], &[u8]) {
-    let end = data.iter().position(|&byte| byte == b'\n').unwrap_or(data.len());
+    let end = data
+        .iter()
+        .position(|&byte| byte == b'\n')
+        .unwrap_or(data.len());
     let (first, rest) = data.split_at(end);
     (first, rest.get(1..).unwrap_or_default())
 }

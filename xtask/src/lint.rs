@@ -13,6 +13,14 @@ const PUBLISHED: [&str; 5] = [
     "tollgate-web",
 ];
 
+/// Workspaces of their own, which `--all` and `--workspace` leave out.
+const OWN_WORKSPACES: [&str; 4] = [
+    "bench/verify/Cargo.toml",
+    "bench/web/Cargo.toml",
+    "examples/actix/Cargo.toml",
+    "fuzz/Cargo.toml",
+];
+
 /// Runs every check that needs no test.
 ///
 /// # Errors
@@ -20,6 +28,9 @@ const PUBLISHED: [&str; 5] = [
 pub(crate) fn run() -> Result<()> {
     tidy::run()?;
     run::run(cargo().args(["fmt", "--all", "--check"]))?;
+    for manifest in OWN_WORKSPACES {
+        run::run(cargo().args(["fmt", "--check", "--manifest-path", manifest]))?;
+    }
     run::run(cargo().args([
         "clippy",
         "--workspace",

@@ -1,4 +1,4 @@
-//! What the tests need beyond cargo and a C compiler: found, or installed from the usual package
+//! What the tests need beyond cargo, a C compiler and make: found, or installed from the usual package
 //! managers. Python and npm packages go to private directories under `target/`.
 
 use crate::run::{find_program, root, run, succeeds, target};

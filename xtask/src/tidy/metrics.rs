@@ -3,9 +3,8 @@
 use super::Finding;
 use super::tree::File;
 
-/// Every metric of the service. The validation library's `jwks_fetch_total` joins with its network
-/// side.
-const METRICS: &[&str] = &[
+/// Every metric of the service, and the validation library's own.
+const METRICS: [&str; 22] = [
     "http_requests_total",
     "http_request_duration_seconds",
     "http_requests_in_flight",
@@ -26,6 +25,7 @@ const METRICS: &[&str] = &[
     "rate_limit_check_duration_seconds",
     "overload_rejections_total",
     "signing_key_age_seconds",
+    "jwks_fetch_total",
     "process_",
 ];
 
@@ -37,9 +37,17 @@ pub(super) fn check(sources: &[File]) -> Vec<Finding> {
         .collect();
     METRICS
         .iter()
-        .filter(|metric| !shipped.iter().any(|file| file.text.contains(**metric)))
+        .filter(|metric| !shipped.iter().any(|file| registers(&file.text, metric)))
         .map(|metric| format!("metric {metric} is gone; dashboards need it"))
         .collect()
+}
+
+/// What a comment says registers nothing.
+fn registers(text: &str, metric: &str) -> bool {
+    let mut code = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    code.any(|line| line.contains(metric))
 }
 
 fn is_shipped(path: &str) -> bool {
@@ -60,7 +68,7 @@ mod tests {
         let path = "crates/tollgate-api/src/metrics.rs";
         assert_eq!(check(&[file(path, all.clone())]), Vec::<Finding>::new());
         assert_eq!(
-            check(&[file(path, all.replace("tokens_active", ""))]).len(),
+            check(&[file(path, all.replace("tokens_active", "// tokens_active"))]).len(),
             1
         );
         assert_eq!(

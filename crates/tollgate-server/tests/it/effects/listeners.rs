@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tollgate_testkit::Builder;
+use tollgate_testkit::{Builder, TestServer};
 
 use super::start;
 use crate::BINARY;
@@ -64,25 +64,29 @@ fn http2_is_spoken_unless_switched_off() {
 #[test]
 fn there_are_as_many_threads_as_asked_for() {
     for threads in [1, 3] {
-        let server = start(&format!("[server]\nthreads = {threads}"));
-        let serving = || {
-            let tasks = fs::read_dir(format!("/proc/{}/task", server.process_id())).unwrap();
-            let name = |task: fs::DirEntry| fs::read_to_string(task.path().join("comm")).ok();
-            let names = tasks.filter_map(|task| name(task.unwrap()));
-            names.filter(|name| name.starts_with("web-")).count()
-        };
-        // One more serves the management listener. A thread has its name once it runs.
-        let started = Instant::now();
-        while serving() < threads + 1 {
-            assert!(
-                started.elapsed() < Duration::from_secs(60),
-                "{} of {threads}",
-                serving()
-            );
-        }
-        let _ = server.http().get("/health", &[]).expect_status(200);
-        assert_eq!(serving(), threads + 1);
+        await_threads(&start(&format!("[server]\nthreads = {threads}")), threads);
     }
+}
+
+/// Waits until so many threads serve, and sees that they are no more.
+pub(super) fn await_threads(server: &TestServer, threads: usize) {
+    let serving = || {
+        let tasks = fs::read_dir(format!("/proc/{}/task", server.process_id())).unwrap();
+        let name = |task: fs::DirEntry| fs::read_to_string(task.path().join("comm")).ok();
+        let names = tasks.filter_map(|task| name(task.unwrap()));
+        names.filter(|name| name.starts_with("web-")).count()
+    };
+    // One more serves the management listener. A thread has its name once it runs.
+    let started = Instant::now();
+    while serving() < threads + 1 {
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "{} of {threads}",
+            serving()
+        );
+    }
+    let _ = server.http().get("/health", &[]).expect_status(200);
+    assert_eq!(serving(), threads + 1);
 }
 
 #[test]
