@@ -78,8 +78,9 @@ enum OptionalClaim {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let verifier = arguments.verifier()?.blocking();
-    let (mut all_valid, mut without_keys) = (true, None);
+    let (mut any, mut all_valid, mut without_keys) = (false, true, None);
     let mut one = |token: &str| {
+        any = true;
         let (is_valid, answer) = match verifier.verify(token) {
             Ok(verified) => (true, arguments.accepted(verified.claims_json())?),
             Err(error) => {
@@ -99,6 +100,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     match without_keys {
         Some(why) => Err(Failure::Unreachable(output::printable(&why))),
+        // A pipe that broke before must not pass for tokens that are valid.
+        None if !any => Err(Failure::refused("no token on stdin")),
         None if all_valid => Ok(()),
         None => Err(Failure::Answered),
     }
@@ -188,9 +191,38 @@ fn detail(verifier: &blocking::Verifier, error: &Error) -> String {
     }
 }
 
+/// A time of RFC 3339; in UTC where it says nothing else.
 fn instant(text: &str) -> Result<UnixSeconds, String> {
-    let time = humantime::parse_rfc3339_weak(text).map_err(|error| error.to_string())?;
-    seconds(time).ok_or_else(|| "before 1970".to_owned())
+    let text = text.to_ascii_uppercase();
+    let (local, ahead) = match text
+        .len()
+        .checked_sub(6)
+        .map(|at| text.split_at_checked(at))
+    {
+        Some(Some((local, offset))) if local.contains([':']) => {
+            offset_seconds(offset).map_or((&*text, 0), |ahead| (local, ahead))
+        }
+        _ => (&*text, 0),
+    };
+    let time = humantime::parse_rfc3339_weak(local).map_err(|error| error.to_string())?;
+    let time = seconds(time).and_then(|time| time.0.checked_add_signed(-ahead));
+    time.map(UnixSeconds)
+        .ok_or_else(|| "before 1970".to_owned())
+}
+
+/// How far the clocks at `offset`, such as `+05:30`, are ahead of UTC.
+fn offset_seconds(offset: &str) -> Option<i64> {
+    let (hours, minutes) = offset.get(1..)?.split_once(':')?;
+    let number = |digits: &str, end: i64| {
+        let number = digits.parse::<u8>().ok().map(i64::from);
+        number.filter(|number| digits.len() == 2 && *number < end)
+    };
+    let ahead = number(hours, 24)? * 3600 + number(minutes, 60)? * 60;
+    match offset.as_bytes().first()? {
+        b'+' => Some(ahead),
+        b'-' => Some(-ahead),
+        _ => None,
+    }
 }
 
 fn jwk_set(path: &Path) -> Result<JwkSet, Failure> {
@@ -228,4 +260,42 @@ fn seconds(time: SystemTime) -> Option<UnixSeconds> {
     Some(UnixSeconds(
         time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs(),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_rfc_3339_writes_them() {
+        let check = |text: &str, expected: Option<u64>| {
+            assert_eq!(instant(text).ok(), expected.map(UnixSeconds), "{text}");
+        };
+        let noon = Some(1_800_014_400);
+        for text in [
+            "2027-01-15T12:00:00Z",
+            "2027-01-15t12:00:00z",
+            "2027-01-15 12:00:00",
+            "2027-01-15T12:00:00.25Z",
+            "2027-01-15T12:00:00+00:00",
+            "2027-01-15T12:00:00-00:00",
+            "2027-01-15T17:30:00+05:30",
+            "2027-01-15T04:00:00-08:00",
+            "2027-01-15T12:00:00.5+00:00",
+        ] {
+            check(text, noon);
+        }
+        for text in [
+            "",
+            "soon",
+            "12:00:00",
+            "2027-01-15T12:00:00+24:00",
+            "2027-01-15T12:00:00+05:60",
+            "2027-01-15T12:00:00+0530",
+            "2027-01-15T12:00:00 05:30",
+            "1970-01-01T00:00:00+01:00",
+        ] {
+            check(text, None);
+        }
+    }
 }

@@ -77,13 +77,13 @@ impl Assembly {
     /// When any part refuses; which one, says the error.
     pub(super) async fn open(
         loaded: Loaded,
+        data: DataDir,
         mode: Mode,
         log: Option<Arc<AuditLog>>,
         traces: Option<Traces>,
     ) -> anyhow::Result<Self> {
         let effective = config::effective(&loaded);
         let config = loaded.config;
-        let data = DataDir::open(&config.store.data_dir)?;
         let registry = Registry::new();
         registry.process_metrics()?;
         // The store locks the directory; whatever is written into it comes after.

@@ -19,7 +19,7 @@ use std::{path::PathBuf, sync::Arc};
 use clap::Args;
 use tokio::sync::watch;
 
-use self::{assembly::Assembly, signals::Signals};
+use self::{assembly::Assembly, data_dir::DataDir, signals::Signals};
 use crate::{
     audit,
     cli::Failure,
@@ -83,6 +83,8 @@ async fn serve(
     loaded: Loaded,
     logs: &Logs,
 ) -> anyhow::Result<()> {
+    // First, since the audit log may lie in it.
+    let data = DataDir::open(&loaded.config.store.data_dir)?;
     let audit = match &loaded.config.audit.path {
         Some(path) => Some(audit::AuditLog::open(
             path,
@@ -92,7 +94,8 @@ async fn serve(
     };
     let (sink, audit_writer) = audit.unzip();
     let traces = Traces::start(&loaded.config.telemetry)?;
-    let opened = Assembly::open(loaded, arguments.mode(), sink.map(Arc::new), traces.clone());
+    let log = sink.map(Arc::new);
+    let opened = Assembly::open(loaded, data, arguments.mode(), log, traces.clone());
     let outcome = match opened.await {
         Ok(assembly) => until_told(arguments, assembly, signals, logs).await,
         Err(error) => Err(error),

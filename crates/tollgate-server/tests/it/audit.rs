@@ -301,6 +301,18 @@ fn a_log_has_one_writer() {
 }
 
 #[test]
+fn it_may_lie_in_a_data_directory_that_is_not_there_yet() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let data = directory.path().join("data");
+    let path = data.join("audit.jsonl");
+    let _server = Builder::new(BINARY)
+        .data_dir(&data)
+        .variable("TOLLGATE_AUDIT__PATH", path.to_str().unwrap())
+        .start();
+    assert!(path.exists());
+}
+
+#[test]
 fn keys_that_are_made_by_themselves_are_noted() {
     let directory = tempfile::TempDir::new().unwrap().keep();
     let path = directory.join("audit.jsonl").to_str().unwrap().to_owned();

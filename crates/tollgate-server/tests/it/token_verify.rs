@@ -175,6 +175,8 @@ fn a_stream_gets_one_answer_a_line() {
     let issued = Issued::new();
     let long = "A".repeat(200_000);
     let input = format!("{0}\n\nnonsense\r\n{long}\n{0}", issued.token);
+    let nothing = issued.verify(&["-"], "").expect_code(1);
+    assert!(nothing.stderr.contains("no token"), "{}", nothing.stderr);
     let output = issued.verify(&["-"], &input).expect_code(1);
     let verdicts: Vec<String> = output
         .json_lines()
