@@ -3,36 +3,51 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, BufWriter, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::{fd::AsRawFd as _, unix::fs::OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, ensure};
+use rustix::fs::{AtFlags, CWD, OFlags, linkat};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::bounded;
 
+/// Where the system names the files that a process has open.
+const OPEN_FILES: &str = "/proc/self/fd";
 /// The longest secret that is read from a file, in bytes.
 const SECRET_BYTES_MAX: usize = 64 * 1024;
 
 /// A new file of mode 0600 that appears under its name only once it is finished.
 pub(crate) struct PrivateFile {
     writer: BufWriter<File>,
-    temporary: PathBuf,
     path: PathBuf,
-    is_finished: bool,
+    until_finished: Unfinished,
+}
+
+/// Where a file is until it is finished.
+enum Unfinished {
+    /// Without a name, and gone with its process. The name that it gets must be free.
+    Unnamed,
+    /// Under this name, on file systems where each file must have one. Likewise.
+    Beside(PathBuf),
+    /// Under this name. It takes the place of what has the other.
+    Replacing(PathBuf),
 }
 
 impl PrivateFile {
-    /// Begins a file at `path`, where none may be.
+    /// Begins a file at `path`, where none may be until it is finished.
     ///
     /// # Errors
     ///
     /// When there is one, or the directory cannot be written.
     pub(crate) fn create(path: &Path) -> anyhow::Result<Self> {
         ensure!(!path.exists(), "{} exists already", path.display());
-        Self::replace(path)
+        match unnamed(directory(path)) {
+            Ok(file) => Ok(Self::new(file, path, Unfinished::Unnamed)),
+            Err(_) => Self::named(path, Unfinished::Beside),
+        }
     }
 
     /// Begins a file that will take the place of the one at `path`.
@@ -41,6 +56,10 @@ impl PrivateFile {
     ///
     /// When the directory cannot be written.
     pub(crate) fn replace(path: &Path) -> anyhow::Result<Self> {
+        Self::named(path, Unfinished::Replacing)
+    }
+
+    fn named(path: &Path, unfinished: fn(PathBuf) -> Unfinished) -> anyhow::Result<Self> {
         let mut name = path
             .file_name()
             .context("the path names no file")?
@@ -55,13 +74,15 @@ impl PrivateFile {
             .mode(0o600)
             .open(&temporary);
         let file = file.with_context(|| format!("failed to create {}", temporary.display()))?;
-        let writer = BufWriter::new(file);
-        Ok(Self {
-            writer,
-            temporary,
+        Ok(Self::new(file, path, unfinished(temporary)))
+    }
+
+    fn new(file: File, path: &Path, until_finished: Unfinished) -> Self {
+        Self {
+            writer: BufWriter::new(file),
             path: path.to_owned(),
-            is_finished: false,
-        })
+            until_finished,
+        }
     }
 
     pub(crate) const fn writer(&mut self) -> &mut BufWriter<File> {
@@ -72,32 +93,56 @@ impl PrivateFile {
     ///
     /// # Errors
     ///
-    /// When the disk does not take it; then nothing stands under the name.
+    /// When the disk does not take it; then nothing stands under the name. Also when something does
+    /// by now that it must not replace.
     pub(crate) fn finish(mut self) -> anyhow::Result<()> {
         self.publish()
-            .with_context(|| format!("failed to write {}", self.path.display()))?;
-        self.is_finished = true;
-        Ok(())
+            .with_context(|| format!("failed to write {}", self.path.display()))
     }
 
     fn publish(&mut self) -> io::Result<()> {
         self.writer.flush()?;
-        self.writer.get_ref().sync_all()?;
-        fs::rename(&self.temporary, &self.path)?;
-        let directory = self
-            .path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
-        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+        let file = self.writer.get_ref();
+        file.sync_all()?;
+        match &self.until_finished {
+            Unfinished::Unnamed => {
+                let open = format!("{OPEN_FILES}/{}", file.as_raw_fd());
+                linkat(CWD, open, CWD, &self.path, AtFlags::SYMLINK_FOLLOW)?;
+            }
+            Unfinished::Beside(temporary) => fs::hard_link(temporary, &self.path)?,
+            Unfinished::Replacing(temporary) => fs::rename(temporary, &self.path)?,
+        }
+        File::open(directory(&self.path))?.sync_all()
     }
 }
 
 impl Drop for PrivateFile {
     fn drop(&mut self) {
-        if !self.is_finished {
-            let _ = fs::remove_file(&self.temporary);
+        match &self.until_finished {
+            Unfinished::Unnamed => {}
+            Unfinished::Beside(temporary) | Unfinished::Replacing(temporary) => {
+                // Renamed, it is gone already.
+                let _ = fs::remove_file(temporary);
+            }
         }
     }
+}
+
+/// The directory that `path` is in.
+fn directory(path: &Path) -> &Path {
+    path.parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
+/// A file in `directory` without a name, where that can be had and named later.
+fn unnamed(directory: &Path) -> io::Result<File> {
+    fs::metadata(OPEN_FILES)?;
+    OpenOptions::new()
+        .write(true)
+        .mode(0o600)
+        .custom_flags(OFlags::TMPFILE.bits().cast_signed())
+        .open(directory)
 }
 
 /// Reads a secret: the file's text without white space around it.
@@ -184,4 +229,34 @@ fn write_json(path: &Path, value: &impl Serialize) -> anyhow::Result<()> {
     let mut file = PrivateFile::replace(path)?;
     writeln!(file.writer(), "{}", text.as_str())?;
     file.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever the file system can do.
+    #[test]
+    fn nothing_that_came_in_between_is_replaced() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let path = directory.path().join("a.backup");
+        let begin = [PrivateFile::create, |path: &Path| {
+            PrivateFile::named(path, Unfinished::Beside)
+        }];
+        for begin in begin {
+            let mut file = begin(&path).unwrap();
+            file.writer().write_all(b"mine").unwrap();
+            fs::write(&path, "another's").unwrap();
+            assert!(file.finish().is_err());
+            assert_eq!(fs::read(&path).unwrap(), b"another's");
+            fs::remove_file(&path).unwrap();
+
+            let mut file = begin(&path).unwrap();
+            file.writer().write_all(b"mine").unwrap();
+            file.finish().unwrap();
+            assert_eq!(fs::read(&path).unwrap(), b"mine");
+            fs::remove_file(&path).unwrap();
+            assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+        }
+    }
 }

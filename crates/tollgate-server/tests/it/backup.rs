@@ -1,8 +1,13 @@
 //! `tollgate backup` and `restore`: nothing that was dead comes back to life.
 
-use std::fs;
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    process::Command,
+};
 
-use tollgate_testkit::TestServer;
+use tollgate_testkit::{TestServer, send_signal};
 
 use crate::BINARY;
 
@@ -92,4 +97,43 @@ fn a_damaged_backup_is_refused_and_changes_nothing() {
         "{}",
         output.stderr
     );
+}
+
+#[test]
+fn a_backup_that_is_broken_off_leaves_nothing_behind() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let (token, kept) = (
+        directory.path().join("token"),
+        directory.path().join("kept"),
+    );
+    fs::write(&token, "a-token-that-is-long-enough-for-a-token").unwrap();
+    fs::create_dir(&kept).unwrap();
+    // A server that sends a part of a backup, and then nothing.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let mut process = Command::new(BINARY)
+        .arg("backup")
+        .arg(kept.join("a.backup"))
+        .args(["--admin-url", &url, "--admin-token-file"])
+        .arg(&token)
+        .spawn()
+        .unwrap();
+    let (mut connection, _) = listener.accept().unwrap();
+    assert!(connection.read(&mut [0; 4096]).unwrap() > 0);
+    connection
+        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\na part")
+        .unwrap();
+    let open = format!("/proc/{}/fd", process.id());
+    let is_writing = || {
+        let files = fs::read_dir(&open).unwrap().flatten();
+        let mut names = files.filter_map(|file| fs::read_link(file.path()).ok());
+        names.any(|name| name.starts_with(&kept))
+    };
+    while !is_writing() {
+        assert_eq!(process.try_wait().unwrap(), None, "it ended");
+        std::thread::yield_now();
+    }
+    send_signal(process.id(), "INT");
+    assert!(!process.wait().unwrap().success());
+    assert_eq!(fs::read_dir(&kept).unwrap().count(), 0);
 }
