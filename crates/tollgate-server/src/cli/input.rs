@@ -1,12 +1,14 @@
 //! What commands read: secrets and tokens from files and stdin, never from arguments alone.
 
 use std::{
-    io::{self, BufRead as _, IsTerminal as _, Read as _},
+    io::{self, BufRead as _, IsTerminal as _, Read as _, StdinLock},
+    os::fd::{AsFd as _, OwnedFd},
     path::Path,
 };
 
 use anyhow::Context as _;
 use clap::Args;
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
 use super::{Failure, output};
@@ -119,13 +121,46 @@ pub(super) fn each_raw_line(
 /// Reads the secret on stdin, without the line end.
 pub(crate) fn secret_from_stdin() -> Result<Zeroizing<String>, Failure> {
     let mut text = Zeroizing::new(String::new());
-    let read = io::stdin().lock().take(LINE_BYTES_MAX).read_line(&mut text);
+    let stdin = io::stdin().lock();
+    let hidden = Hidden::when_typed(&stdin).context("failed to hide what is typed")?;
+    let read = stdin.take(LINE_BYTES_MAX).read_line(&mut text);
+    drop(hidden);
     read.context("failed to read the secret from stdin")?;
     let secret = Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned());
     if secret.is_empty() {
         return Err(Failure::refused("no secret on stdin"));
     }
     Ok(secret)
+}
+
+/// A terminal that does not show what is typed, until this is dropped. Shells set one right again
+/// whose command was interrupted.
+struct Hidden {
+    terminal: OwnedFd,
+    before: Termios,
+}
+
+impl Hidden {
+    /// Hides what is typed if `stdin` is a terminal, and asks for the secret.
+    fn when_typed(stdin: &StdinLock<'_>) -> io::Result<Option<Self>> {
+        if !stdin.is_terminal() {
+            return Ok(None);
+        }
+        let terminal = stdin.as_fd().try_clone_to_owned()?;
+        let before = tcgetattr(&terminal)?;
+        let mut modes = before.clone();
+        modes.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(&terminal, OptionalActions::Flush, &modes)?;
+        output::remark("reading the secret from the terminal, one line, which is not shown");
+        Ok(Some(Self { terminal, before }))
+    }
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        // A terminal that is gone shows nothing either.
+        let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);
+    }
 }
 
 /// Reads the file of a JWK Set, whatever is in it.

@@ -1,5 +1,17 @@
 //! `tollgate client`: the life of a client, seen from both sides.
 
+use std::{
+    ffi::OsStr,
+    fs::File,
+    io::{BufRead as _, BufReader, Write as _},
+    os::unix::ffi::OsStrExt as _,
+    process::{Command, Stdio},
+};
+
+use rustix::{
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{LocalModes, tcgetattr},
+};
 use tollgate_testkit::{TestClient, TestServer};
 
 use crate::BINARY;
@@ -162,6 +174,45 @@ fn a_secret_comes_from_stdin_and_never_from_an_argument() {
     let _ = server.tollgate_with(&short, "short").expect_code(1);
     let argument = ["client", "create", "--id", "a", "--secret", "x"];
     let _ = server.tollgate(&argument).expect_code(2);
+}
+
+#[test]
+fn a_secret_that_is_typed_is_asked_for_and_not_shown() {
+    let server = TestServer::start(BINARY);
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap();
+    let mut terminal = File::options();
+    let terminal = terminal.read(true).write(true);
+    let terminal = terminal.open(OsStr::from_bytes(name.as_bytes())).unwrap();
+    let echoes = || {
+        let modes = tcgetattr(&terminal).unwrap().local_modes;
+        modes.contains(LocalModes::ECHO)
+    };
+    assert!(echoes());
+    let mut process = Command::new(BINARY)
+        .args(["client", "create", "--id", "typed", "--secret-stdin"])
+        .env("TOLLGATE_DATA_DIR", server.data_dir())
+        .stdin(terminal.try_clone().unwrap())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut asked = String::new();
+    let mut said = BufReader::new(process.stderr.take().unwrap());
+    let _ = said.read_line(&mut asked).unwrap();
+    assert!(asked.contains("secret"), "{asked}");
+    assert!(!echoes(), "it is shown");
+    let secret = "a-typed-secret-of-more-than-32-characters".to_owned();
+    let typed = format!("{secret}\n");
+    // Dropped, it would hang up.
+    let mut keyboard = File::from(master);
+    keyboard.write_all(typed.as_bytes()).unwrap();
+    assert!(process.wait().unwrap().success());
+    assert!(echoes(), "what is typed later is shown again");
+    let id = "typed".to_owned();
+    let _ = server.token(&TestClient { id, secret }, "");
 }
 
 #[test]
