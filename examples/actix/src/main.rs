@@ -1,7 +1,7 @@
 //! A resource server on actix-web: the same answers as the `resource_server` example on axum.
 //!
 //! ```text
-//! RS_DISCOVERY_URL=http://127.0.0.1:8080 RS_AUDIENCE=https://orders.example \
+//! RS_ISSUER=http://127.0.0.1:8080 RS_AUDIENCE=https://orders.example \
 //! RS_REQUIRE_SCOPE=orders:read RS_LISTEN=127.0.0.1:3000 cargo run
 //! ```
 
@@ -12,13 +12,13 @@ use std::{env, io};
 use actix_web::{App, HttpResponse, HttpServer, Responder, get, web};
 use serde_json::json;
 use tollgate_verify::Verifier;
-use tollgate_verify::web::RequireToken;
+use tollgate_verify::web::{Authenticated, RequireToken};
 
 use crate::token::{Gate, Token};
 
 #[actix_web::main]
 async fn main() -> io::Result<()> {
-    let issuer = required("RS_DISCOVERY_URL")?;
+    let issuer = required("RS_ISSUER")?;
     let audience = required("RS_AUDIENCE")?;
     let listen = env::var("RS_LISTEN").unwrap_or_else(|_| "127.0.0.1:3000".to_owned());
     let scope = env::var("RS_REQUIRE_SCOPE").unwrap_or_default();
@@ -51,8 +51,7 @@ async fn health() -> impl Responder {
 
 #[get("/protected")]
 async fn protected(token: Token<{ token::SCOPED }>) -> impl Responder {
-    let scope: Vec<&str> = token.scopes().collect();
-    HttpResponse::Ok().json(json!({"sub": token.subject(), "scope": scope.join(" ")}))
+    HttpResponse::Ok().json(json!({"sub": token.subject(), "scope": scope_of(&token)}))
 }
 
 #[get("/whoami")]
@@ -61,7 +60,14 @@ async fn whoami(token: Token) -> impl Responder {
         "iss": token.issuer(),
         "sub": token.subject(),
         "client_id": token.client_id(),
+        "aud": token.audiences().collect::<Vec<_>>(),
+        "scope": scope_of(&token),
+        "exp": token.expires_at(),
     }))
+}
+
+fn scope_of(token: &Authenticated) -> String {
+    token.scopes().collect::<Vec<_>>().join(" ")
 }
 
 fn required(name: &str) -> io::Result<String> {

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, error, web};
-use tollgate_verify::web::{Authenticated, RequireToken};
+use tollgate_verify::web::{Authenticated, ClientCertificate, RequireToken};
 
 /// Any good token will do.
 pub const ANY: u8 = 0;
@@ -70,7 +70,11 @@ fn head_of(request: &HttpRequest) -> Result<http::request::Parts, http::Error> {
     for (name, value) in request.headers() {
         head = head.header(name.as_str(), value.as_bytes());
     }
-    Ok(head.body(())?.into_parts().0)
+    let mut head = head.body(())?.into_parts().0;
+    if let Some(certificate) = request.conn_data::<ClientCertificate>() {
+        head.extensions.insert(certificate.clone());
+    }
+    Ok(head)
 }
 
 fn refusal(answer: http::Response<&'static str>) -> error::Error {
