@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::thread;
 
 use serde::de::DeserializeOwned;
@@ -11,6 +11,7 @@ use tollgate_protocol::UnixSeconds;
 
 use crate::dpop::Presented;
 use crate::error::Error;
+use crate::lock::lock;
 use crate::token::VerifiedToken;
 use crate::verifier::Verifier;
 
@@ -81,11 +82,6 @@ pub(crate) fn on_all_cores<T: Sync, R: Send>(
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_unstable_by_key(|(position, _)| *position);
     done.into_iter().flat_map(|(_, results)| results).collect()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing that panics runs under it.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub(crate) const PANICKED: &str = "a validator panicked";

@@ -1,6 +1,6 @@
 //! Proofs of possession: DPoP (RFC 9449) and client certificates (RFC 8705).
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::claims::Confirmation;
 use crate::http_url::normalized;
+use crate::lock::lock;
 use crate::replays::Replays;
 
 /// Longest proof, in bytes; one with an RSA-4096 key has about 2 KiB.
@@ -217,7 +218,7 @@ impl Dpop {
         proof: &GenuineProof,
         now: UnixSeconds,
     ) -> Result<(), ProofError> {
-        let mut replays = self.replays.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut replays = lock(&self.replays);
         replays.insert(proof, now, self.age_max)
     }
 

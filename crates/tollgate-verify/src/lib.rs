@@ -108,6 +108,7 @@ mod dpop;
 mod error;
 mod http_url;
 mod keys;
+mod lock;
 #[cfg(feature = "axum")]
 pub mod manual;
 #[cfg(all(doctest, feature = "axum"))]

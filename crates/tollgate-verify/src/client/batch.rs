@@ -2,7 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::thread;
 
@@ -13,6 +13,7 @@ use super::verify::may_be_rotation;
 use crate::batch::{PANICKED, on_all_cores, undecided};
 use crate::dpop::{Presented, Proof};
 use crate::error::Error;
+use crate::lock::lock;
 use crate::token::VerifiedToken;
 use crate::verifier::{Inner, Purpose, Verifier};
 
@@ -120,7 +121,7 @@ async fn verified_aside<C: DeserializeOwned + Send + 'static>(
         .spawn(move || worker.run());
     let lost = spawned.map_or("no thread for the batch", |_| PANICKED);
     landed.landing().await;
-    let mut results = std::mem::take(&mut *results.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut results = std::mem::take(&mut *lock(&results));
     // Fewer when there was no thread, or when a validator panicked on it.
     results.resize_with(count, || Err(undecided(lost)));
     results
@@ -146,7 +147,7 @@ impl<C: DeserializeOwned + Send> Worker<C> {
             self.inner
                 .verify(&item.token, purpose(presented.as_ref()), now)
         });
-        *self.results.lock().unwrap_or_else(PoisonError::into_inner) = results;
+        *lock(&self.results) = results;
     }
 }
 

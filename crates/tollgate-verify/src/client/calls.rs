@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use super::flight::Flight;
 use super::http::FetchError;
 use super::introspection::{IntrospectionError, IntrospectionSettings};
 use super::retry::rest_after;
+use crate::lock::lock;
 use crate::token::VerifiedToken;
 use crate::verified::{Hash, hash};
 
@@ -371,9 +372,4 @@ impl Drop for Batch<'_> {
             call.flight.land();
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Whatever panicked, the state under the lock is whole.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

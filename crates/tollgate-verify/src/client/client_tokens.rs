@@ -1,7 +1,7 @@
 //! Tokens for a service's own calls: `client_credentials` (RFC 6749 §4.4), kept and renewed ahead.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use super::flight::Flight;
 use super::form::{self, ClientCredentials};
 use super::http::{FetchError, FetchRequest, HttpClient};
 use super::retry::rest_after;
+use crate::lock::lock;
 
 /// Longest answer of a token endpoint, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -122,7 +123,7 @@ impl ClientTokens {
     /// that was got within the last second stays: who refuses that refuses the next one too.
     pub fn discard(&self, refused: &AccessToken) {
         let now = self.shared.clock.elapsed();
-        let mut state = self.shared.lock();
+        let mut state = lock(&self.shared.state);
         let is_refused = |kept: &mut Kept| {
             kept.token == *refused && now >= kept.got_at.saturating_add(COOL_DOWN)
         };
@@ -213,7 +214,7 @@ enum Begun {
 impl Shared {
     fn begin(self: &Arc<Self>) -> Begun {
         let now = self.clock.elapsed();
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if let Some(kept) = state.kept.as_ref().filter(|kept| now < kept.serves_until) {
             let token = kept.token.clone();
             let (is_due, is_ending) = (now >= kept.renew_at, now >= kept.ends_at);
@@ -265,7 +266,7 @@ impl Shared {
     /// What the request that was waited for has brought.
     fn outcome(&self) -> Result<AccessToken, FetchError> {
         let now = self.clock.elapsed();
-        let state = self.lock();
+        let state = lock(&self.state);
         match (&state.kept, &state.failure) {
             (Some(kept), _) if now < kept.serves_until => Ok(kept.token.clone()),
             (_, Some((error, _))) => Err(error.clone()),
@@ -320,17 +321,12 @@ impl Shared {
 
     fn finish(&self, outcome: Result<Kept, FetchError>) {
         let now = self.clock.elapsed();
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         state.flight = None;
         match outcome {
             Ok(kept) => (state.kept, state.failure) = (Some(kept), None),
             Err(error) => state.failure = Some((error, now)),
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Whatever panicked, the state under the lock is whole.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

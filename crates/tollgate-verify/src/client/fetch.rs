@@ -1,7 +1,7 @@
 //! Fetching metadata and keys: where they are, and what counts as an answer.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tollgate_jose::{JwkSet, JwkSetLimits};
@@ -14,6 +14,7 @@ use super::http::{FetchError, FetchRequest, FetchResponse, HttpClient};
 use super::retry::retry;
 use super::settings::CacheSettings;
 use crate::keys::KeyRing;
+use crate::lock::lock;
 
 /// Where keys come from.
 #[derive(Debug, Clone)]
@@ -78,12 +79,7 @@ impl Fetcher {
 
     /// Forgets the metadata.
     pub(crate) fn forget(&self) {
-        *self.kept() = None;
-    }
-
-    fn kept(&self) -> MutexGuard<'_, Option<(Metadata, Duration)>> {
-        // Nothing here can panic half-way.
-        self.metadata.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.metadata) = None;
     }
 
     /// The metadata of the issuer.
@@ -96,7 +92,7 @@ impl Fetcher {
             return Err(FetchError::Invalid("no metadata known"));
         };
         // Not held while the provider is asked: whoever forgets the metadata must not wait.
-        let kept = self.kept().clone();
+        let kept = lock(&self.metadata).clone();
         if let Some((metadata, until)) = kept
             && self.clock.elapsed() < until
         {
@@ -115,7 +111,7 @@ impl Fetcher {
                 Ok((metadata, fresh)) => {
                     let ttl = fresh.unwrap_or(self.settings.ttl);
                     let ttl = ttl.max(self.settings.ttl_min).min(self.settings.ttl_max);
-                    *self.kept() =
+                    *lock(&self.metadata) =
                         Some((metadata.clone(), self.clock.elapsed().saturating_add(ttl)));
                     return Ok(metadata);
                 }

@@ -2,8 +2,10 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
+
+use crate::lock::lock;
 
 /// One piece of work that others wait for.
 #[derive(Clone, Default)]
@@ -28,7 +30,7 @@ impl Flight {
     /// Lets everybody go who waits.
     pub(crate) fn land(&self) {
         let wakers = {
-            let mut inner = self.lock();
+            let mut inner = lock(&self.state.inner);
             inner.has_landed = true;
             std::mem::take(&mut inner.wakers)
         };
@@ -38,7 +40,7 @@ impl Flight {
 
     /// Blocks until the landing.
     pub(crate) fn wait(&self) {
-        let mut inner = self.lock();
+        let mut inner = lock(&self.state.inner);
         while !inner.has_landed {
             inner = self
                 .state
@@ -55,14 +57,6 @@ impl Flight {
             seat: None,
         }
     }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        // Nothing here can panic half-way, so a poisoned lock still guards whole state.
-        self.state
-            .inner
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// A task's wait for a landing.
@@ -77,7 +71,7 @@ impl Future for Landing {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let Self { flight, seat } = self.get_mut();
-        let mut inner = flight.lock();
+        let mut inner = lock(&flight.state.inner);
         if inner.has_landed {
             return Poll::Ready(());
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use super::retry::rest_after;
 use super::settings::CacheSettings;
 use super::stats::SourceStats;
 use crate::keys::KeyRing;
+use crate::lock::lock;
 
 /// A source of keys, shared by everything that is cloned from it or built on it.
 #[derive(Clone)]
@@ -251,7 +252,7 @@ impl Source {
     /// A key was unknown or a signature did not match: the provider may have rotated its keys.
     pub(crate) fn after_miss(self: &Arc<Self>, used: &Arc<Snapshot>) -> AfterMiss {
         let now = self.clock.elapsed();
-        let mut control = self.lock();
+        let mut control = lock(&self.control);
         if self
             .current
             .load()
@@ -279,7 +280,7 @@ impl Source {
     /// asked again.
     pub(crate) fn refresh(self: &Arc<Self>) -> Option<Flight> {
         let now = self.clock.elapsed();
-        let mut control = self.lock();
+        let mut control = lock(&self.control);
         if control.flight.is_some() {
             return control.flight.clone();
         }
@@ -292,7 +293,7 @@ impl Source {
 
     pub(crate) fn clear(&self) {
         {
-            let mut control = self.lock();
+            let mut control = lock(&self.control);
             control.clearings += 1;
             (control.rests_until, control.missed_at) = (Duration::ZERO, None);
             self.current.store(None);
@@ -303,7 +304,7 @@ impl Source {
 
     pub(crate) fn stats(&self) -> SourceStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let last_failure = self.lock().last_failure.clone();
+        let last_failure = lock(&self.control).last_failure.clone();
         let current = self.current.load_full();
         let now = self.clock.elapsed();
         SourceStats {
@@ -345,13 +346,13 @@ impl Source {
     }
 
     fn has_just_failed(&self) -> bool {
-        self.lock().last_failure.is_some()
+        lock(&self.control).last_failure.is_some()
     }
 
     /// Joins the refresh in flight or starts one, unless the last has just failed, or has brought
     /// newer keys since the caller looked: then another request would be one too many.
     fn start(self: &Arc<Self>, now: Duration, seen: Option<&Arc<Snapshot>>) -> Option<LookUp> {
-        let mut control = self.lock();
+        let mut control = lock(&self.control);
         if let Some(flight) = &control.flight {
             return Some(LookUp::Wait(flight.clone()));
         }
@@ -396,7 +397,7 @@ impl Source {
     /// Fetches, and again when the keys were forgotten meanwhile: the answer may be of before.
     fn fetch(&self) {
         loop {
-            let clearings = self.lock().clearings;
+            let clearings = lock(&self.control).clearings;
             let fetched = self.fetcher.fetch();
             if self.finish(fetched, clearings) == Outcome::Recorded {
                 return;
@@ -407,7 +408,7 @@ impl Source {
 
     fn finish(&self, fetched: Fetched, clearings: u64) -> Outcome {
         let now = self.clock.elapsed();
-        let mut control = self.lock();
+        let mut control = lock(&self.control);
         if control.clearings != clearings {
             return Outcome::Outdated;
         }
@@ -452,11 +453,6 @@ impl Source {
         control.last_failure = Some(error);
         self.counters.failures.fetch_add(1, Ordering::Relaxed);
     }
-
-    fn lock(&self) -> MutexGuard<'_, Control> {
-        // Whatever panicked, the state under the lock is whole.
-        self.control.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// Lets the waiters go, also when the client panicked.
@@ -469,7 +465,7 @@ struct LandOnDrop {
 impl Drop for LandOnDrop {
     fn drop(&mut self) {
         if !self.has_answer {
-            let mut control = self.source.lock();
+            let mut control = lock(&self.source.control);
             control.flight = None;
             self.source
                 .record_failure(&mut control, FetchError::Invalid("answer lost"));
