@@ -18,11 +18,7 @@ impl HttpClient for Provider {
         let (metadata, keys) = halves(&self.0);
         let is_metadata = request.url.starts_with("https://as.example/.well-known/");
         let body = if is_metadata { metadata } else { keys };
-        Ok(FetchResponse {
-            status: 200,
-            body: body.to_vec(),
-            ..FetchResponse::default()
-        })
+        Ok(FetchResponse::new(200, body.to_vec()))
     }
 }
 

@@ -95,11 +95,7 @@ struct Provider(Vec<u8>);
 
 impl HttpClient for Provider {
     fn fetch(&self, _: &FetchRequest) -> Result<FetchResponse, FetchError> {
-        Ok(FetchResponse {
-            status: 200,
-            body: self.0.clone(),
-            ..FetchResponse::default()
-        })
+        Ok(FetchResponse::new(200, self.0.clone()))
     }
 }
 

@@ -166,11 +166,7 @@ struct Fixed(Vec<u8>);
 
 impl HttpClient for Fixed {
     fn fetch(&self, _: &FetchRequest) -> Result<FetchResponse, FetchError> {
-        Ok(FetchResponse {
-            status: 200,
-            body: self.0.clone(),
-            ..FetchResponse::default()
-        })
+        Ok(FetchResponse::new(200, self.0.clone()))
     }
 }
 

@@ -144,12 +144,10 @@ impl Arguments {
     /// The keys that the issuer's metadata points to. Whoever runs the command names the issuer, so
     /// it may stand in a private network.
     fn discovery(&self) -> Result<KeySource, Failure> {
-        let addresses = AddressPolicy::PublicAndPrivate;
-        let client = DefaultHttpClient::new(HttpSettings {
-            addresses,
-            ..Default::default()
-        })
-        .context("failed to start an HTTP client")?;
+        let mut settings = HttpSettings::default();
+        settings.addresses = AddressPolicy::PublicAndPrivate;
+        let client = DefaultHttpClient::new(settings);
+        let client = client.context("failed to start an HTTP client")?;
         Ok(KeySource::discovery(&self.issuer)
             .http(Arc::new(client))
             .build())

@@ -55,6 +55,7 @@ impl fmt::Debug for FetchRequest {
 
 /// A provider's answer.
 #[derive(Clone, Default)]
+#[non_exhaustive]
 pub struct FetchResponse {
     /// Status code.
     pub status: u16,
@@ -68,6 +69,18 @@ pub struct FetchResponse {
     pub retry_after: Option<Duration>,
     /// Body.
     pub body: Vec<u8>,
+}
+
+impl FetchResponse {
+    /// An answer with this status and body, and nothing in its head.
+    #[must_use]
+    pub fn new(status: u16, body: Vec<u8>) -> Self {
+        Self {
+            status,
+            body,
+            ..Self::default()
+        }
+    }
 }
 
 impl fmt::Debug for FetchResponse {

@@ -30,6 +30,7 @@ pub struct DefaultHttpClient {
 }
 
 /// Settings of the [`DefaultHttpClient`]. Times longer than a day count as a day.
+#[non_exhaustive]
 pub struct HttpSettings {
     /// Which addresses may be asked.
     pub addresses: AddressPolicy,

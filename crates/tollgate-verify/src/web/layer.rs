@@ -213,7 +213,9 @@ impl<C: DeserializeOwned> RequireToken<C> {
     /// or the answer to send instead.
     ///
     /// What counts is the method, the path, the `Authorization` and `DPoP` headers, and a
-    /// [`ClientCertificate`] in the extensions.
+    /// [`ClientCertificate`] in the extensions. Where nonces are demanded of DPoP proofs, a good answer
+    /// should carry the next in `DPoP-Nonce`, from [`Verifier::dpop_nonce_at`](crate::Verifier::dpop_nonce_at);
+    /// a refusal does.
     ///
     /// # Errors
     /// The answer, with everything that the specifications want in its head.

@@ -32,4 +32,4 @@ pub use authenticated::NotAuthenticated;
 pub use authenticated::{Authenticated, ClientCertificate};
 pub use layer::{RequireToken, RequireTokenService};
 pub use resource_metadata::ResourceMetadata;
-pub use scope::{RequireScope, RequireScopeService};
+pub use scope::{RequireScope, RequireScopeFuture, RequireScopeService};

@@ -110,7 +110,7 @@ where
 {
     type Response = Response<B>;
     type Error = S::Error;
-    type Future = Either<S::Future, Ready<Result<Response<B>, S::Error>>>;
+    type Future = RequireScopeFuture<S::Future, Ready<Result<Response<B>, S::Error>>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
@@ -119,7 +119,7 @@ where
     fn call(&mut self, request: Request<A>) -> Self::Future {
         let refusal = match request.extensions().get::<Authenticated<C>>() {
             Some(token) if self.layer.is_satisfied_by(token) => {
-                return Either::Inner(Box::pin(self.inner.call(request)));
+                return RequireScopeFuture::Inner(Box::pin(self.inner.call(request)));
             }
             Some(_) => Refusal::InsufficientScope,
             None if request.extensions().get::<SharedRealm>().is_some() => Refusal::Misplaced,
@@ -127,19 +127,20 @@ where
         };
         let shared = request.extensions().get::<SharedRealm>();
         let realm = self.layer.challenge_in(shared);
-        Either::Refused(ready(Ok(refusal.response(&realm, None))))
+        RequireScopeFuture::Refused(ready(Ok(refusal.response(&realm, None))))
     }
 }
 
-/// The inner service's answer or a refusal.
-pub enum Either<I, R> {
+/// The future of [`RequireScopeService`]: the inner service's answer or a refusal.
+#[non_exhaustive]
+pub enum RequireScopeFuture<I, R> {
     /// The request was let in.
     Inner(Pin<Box<I>>),
     /// It was not.
     Refused(R),
 }
 
-impl<I, R> fmt::Debug for Either<I, R> {
+impl<I, R> fmt::Debug for RequireScopeFuture<I, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Inner(_) => "Inner",
@@ -148,7 +149,7 @@ impl<I, R> fmt::Debug for Either<I, R> {
     }
 }
 
-impl<I, R> Future for Either<I, R>
+impl<I, R> Future for RequireScopeFuture<I, R>
 where
     I: Future,
     R: Future<Output = I::Output> + Unpin,

@@ -98,12 +98,9 @@ async fn an_answer_that_cannot_be_verified_says_nothing_of_the_token() {
         });
         let typ = "token-introspection+jwt";
         let fake = Arc::new(Fake::default());
-        let answer = FetchResponse {
-            status: 200,
-            body: sign_with(key, typ, claims.to_string().as_bytes()).into(),
-            content_type: Some(format!("application/{typ}")),
-            ..FetchResponse::default()
-        };
+        let body = sign_with(key, typ, claims.to_string().as_bytes());
+        let mut answer = FetchResponse::new(200, body.into());
+        answer.content_type = Some(format!("application/{typ}"));
         fake.answer(URL, Ok(answer));
         let introspector = introspector(fake).signed(&source).build().unwrap();
         let layer = layer().introspection(&introspector);

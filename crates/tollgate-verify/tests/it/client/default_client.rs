@@ -202,10 +202,8 @@ async fn full_listener() -> (String, impl Sized) {
 #[tokio::test]
 async fn a_connection_that_does_not_come_is_given_up() {
     let (url, _kept) = full_listener().await;
-    let settings = HttpSettings {
-        connect_timeout: Duration::from_millis(100),
-        ..HttpSettings::default()
-    };
+    let mut settings = HttpSettings::default();
+    settings.connect_timeout = Duration::from_millis(100);
     let client = DefaultHttpClient::new(settings).unwrap();
     // Without the bound the system gives up after minutes, which is another error.
     let request = FetchRequest::new(&url, 100, Duration::from_secs(3600));
@@ -216,10 +214,8 @@ async fn a_connection_that_does_not_come_is_given_up() {
 fn connections_are_kept_and_given_up_as_set() {
     let check = |change: fn(&mut HttpSettings), expected: u64| {
         let (url, connections) = keep_alive();
-        let mut settings = HttpSettings {
-            idle_timeout: Duration::from_secs(3600),
-            ..HttpSettings::default()
-        };
+        let mut settings = HttpSettings::default();
+        settings.idle_timeout = Duration::from_secs(3600);
         change(&mut settings);
         let client = DefaultHttpClient::new(settings).unwrap();
         for _ in 0..2 {

@@ -98,18 +98,11 @@ pub(crate) fn ok(body: &serde_json::Value) -> Answer {
 }
 
 pub(crate) fn raw(body: &[u8]) -> Answer {
-    Ok(FetchResponse {
-        status: 200,
-        body: body.to_vec(),
-        ..FetchResponse::default()
-    })
+    Ok(FetchResponse::new(200, body.to_vec()))
 }
 
 pub(crate) fn status(status: u16) -> Answer {
-    Ok(FetchResponse {
-        status,
-        ..FetchResponse::default()
-    })
+    Ok(FetchResponse::new(status, Vec::new()))
 }
 
 pub(crate) fn keys_answer(keys: &[&SigningKey]) -> Answer {

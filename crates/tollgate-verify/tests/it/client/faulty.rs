@@ -227,10 +227,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn scene() -> Scene {
     let (provider, clock) = (Provider::start(), Arc::new(HandClock::default()));
     // The provider hangs up after every answer, and does not always say so.
-    let settings = HttpSettings {
-        idle_connections_max: 0,
-        ..HttpSettings::default()
-    };
+    let mut settings = HttpSettings::default();
+    settings.idle_connections_max = 0;
     let client = Arc::new(Client {
         inner: DefaultHttpClient::new(settings).unwrap(),
         timeout: Mutex::new(PATIENCE),
@@ -336,11 +334,9 @@ fn redirects_are_followed_when_asked_for_and_as_often() {
     let check = |redirects_max: u32, to: &'static str, authorization: Option<&str>| {
         let provider = Provider::start();
         provider.fail(redirect(to));
-        let client = DefaultHttpClient::new(HttpSettings {
-            redirects_max,
-            ..HttpSettings::default()
-        })
-        .unwrap();
+        let mut settings = HttpSettings::default();
+        settings.redirects_max = redirects_max;
+        let client = DefaultHttpClient::new(settings).unwrap();
         let url = format!("{}{JWKS}", provider.issuer);
         let mut request = FetchRequest::new(&url, 10_000, PATIENCE);
         request.authorization = authorization.map(|value| value.to_owned().into());

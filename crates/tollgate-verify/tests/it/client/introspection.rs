@@ -282,12 +282,8 @@ fn signed_answers_are_verified() {
     };
     let ask = |body: String, content_type: &str| {
         let fake = Arc::new(Fake::default());
-        let answer = FetchResponse {
-            status: 200,
-            body: body.into_bytes(),
-            content_type: Some(content_type.to_owned()),
-            ..FetchResponse::default()
-        };
+        let mut answer = FetchResponse::new(200, body.into_bytes());
+        answer.content_type = Some(content_type.to_owned());
         fake.handle(URL, move |request| {
             assert_eq!(request.accept, "application/token-introspection+jwt");
             Ok(answer.clone())

@@ -59,11 +59,10 @@ impl Scene {
     }
 
     fn settings(&self) -> HttpSettings {
-        HttpSettings {
-            roots: Some(vec![self.root.clone()]),
-            proxy: Some(self.proxy.clone()),
-            ..HttpSettings::default()
-        }
+        let mut settings = HttpSettings::default();
+        settings.roots = Some(vec![self.root.clone()]);
+        settings.proxy = Some(self.proxy.clone());
+        settings
     }
 
     fn tunnels(&self) -> Vec<String> {
@@ -178,16 +177,12 @@ fn a_certificate_counts_for_its_name_by_its_root_alone() {
         matches!(elsewhere, Err(FetchError::Failed(_))),
         "{elsewhere:?}"
     );
-    let public_roots = HttpSettings {
-        roots: None,
-        ..scene.settings()
-    };
+    let mut public_roots = scene.settings();
+    public_roots.roots = None;
     let unknown = fetch(public_roots, jwks);
     assert!(matches!(unknown, Err(FetchError::Failed(_))), "{unknown:?}");
-    let no_roots = HttpSettings {
-        roots: Some(vec![Scene::start().root]),
-        ..scene.settings()
-    };
+    let mut no_roots = scene.settings();
+    no_roots.roots = Some(vec![Scene::start().root]);
     let another = fetch(no_roots, jwks);
     assert!(matches!(another, Err(FetchError::Failed(_))), "{another:?}");
     assert_eq!(scene.tunnels().len(), 4);
@@ -195,10 +190,10 @@ fn a_certificate_counts_for_its_name_by_its_root_alone() {
 
 #[test]
 fn the_proxy_and_what_it_is_told_are_held_to_the_address_policy() {
-    let with_proxy = |proxy: &str, addresses| HttpSettings {
-        proxy: Some(proxy.to_owned()),
-        addresses,
-        ..HttpSettings::default()
+    let with_proxy = |proxy: &str, addresses| {
+        let mut settings = HttpSettings::default();
+        (settings.proxy, settings.addresses) = (Some(proxy.to_owned()), addresses);
+        settings
     };
     for inside in ["http://10.255.255.1:3128", "http://169.254.169.254:80"] {
         let settings = with_proxy(inside, AddressPolicy::Public);

@@ -235,11 +235,9 @@ fn retries_end_with_the_time_for_a_refresh() {
 
 /// A provider that answers 503 and says when to come back.
 fn busy(retry_after: Duration) -> Answer {
-    Ok(FetchResponse {
-        status: 503,
-        retry_after: Some(retry_after),
-        ..Default::default()
-    })
+    let mut answer = FetchResponse::new(503, Vec::new());
+    answer.retry_after = Some(retry_after);
+    Ok(answer)
 }
 
 #[test]

@@ -22,11 +22,9 @@ fn signed_by(key: &SigningKey) -> String {
 }
 
 fn busy(retry_after: u64) -> Answer {
-    Ok(FetchResponse {
-        status: 429,
-        retry_after: Some(seconds(retry_after)),
-        ..FetchResponse::default()
-    })
+    let mut answer = FetchResponse::new(429, Vec::new());
+    answer.retry_after = Some(seconds(retry_after));
+    Ok(answer)
 }
 
 fn public(key: &SigningKey, change: impl FnOnce(&mut Value)) -> Value {

@@ -76,11 +76,8 @@ fn the_provider_is_left_alone_as_long_as_set() {
     }
 
     let scene = scene_of(|settings| settings.retry_after_max = seconds(20));
-    let busy = FetchResponse {
-        status: 503,
-        retry_after: Some(seconds(60)),
-        ..FetchResponse::default()
-    };
+    let mut busy = FetchResponse::new(503, Vec::new());
+    busy.retry_after = Some(seconds(60));
     scene.fake.answer(JWKS, Ok(busy));
     for (advance, requests) in [(0, 1), (19, 1), (1, 2)] {
         scene.clock.advance(seconds(advance));
@@ -135,10 +132,8 @@ fn what_could_never_be_asked_does_not_build() {
         let many = Introspector::builder(good, ISSUER, AUDIENCE, credentials()).batch_url(url);
         assert_eq!(many.build().err(), refused(url));
     }
-    let roots = HttpSettings {
-        roots: Some(vec![b"not DER".to_vec()]),
-        ..HttpSettings::default()
-    };
+    let mut roots = HttpSettings::default();
+    roots.roots = Some(vec![b"not DER".to_vec()]);
     let refused = DefaultHttpClient::new(roots).err();
     assert_eq!(refused, Some(FetchError::Invalid("root certificate")));
 }
@@ -158,10 +153,8 @@ fn secrets_are_not_shown() {
         "user:password@proxy.example",
         "http://proxy.example",
     ] {
-        let settings = HttpSettings {
-            proxy: Some(proxy.to_owned()),
-            ..HttpSettings::default()
-        };
+        let mut settings = HttpSettings::default();
+        settings.proxy = Some(proxy.to_owned());
         let shown = format!("{settings:?}");
         assert!(shown.contains("proxy.example"), "{shown}");
         assert!(
