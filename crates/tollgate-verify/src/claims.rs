@@ -131,6 +131,7 @@ struct ClaimsSeed<'c> {
 impl<'de> DeserializeSeed<'de> for ClaimsSeed<'_> {
     type Value = ();
 
+    #[inline]
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_map(self)
     }
@@ -143,6 +144,7 @@ impl<'de> Visitor<'de> for ClaimsSeed<'_> {
         f.write_str("a JWT claims set")
     }
 
+    #[inline]
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let claims = self.claims;
         let mut seen = Seen::default();
