@@ -133,7 +133,8 @@ fn a_backup_that_is_broken_off_leaves_nothing_behind() {
         assert_eq!(process.try_wait().unwrap(), None, "it ended");
         std::thread::yield_now();
     }
-    send_signal(process.id(), "INT");
+    // Not Ctrl-C, which what runs in the background inherits as ignored.
+    send_signal(process.id(), "TERM");
     assert!(!process.wait().unwrap().success());
     assert_eq!(fs::read_dir(&kept).unwrap().count(), 0);
 }
