@@ -17,10 +17,12 @@ const JWKS_MAX_AGE: Duration = Duration::from_secs(1);
 #[test]
 fn no_validation_fails_while_keys_rotate() {
     let seconds = setting("TOLLGATE_TEST_ROTATION_SECONDS", 9);
-    let server = start(
+    // The first token is looked at to the end.
+    let life = seconds + 30;
+    let server = start(&format!(
         "[keys]\nrotate_every = \"2s\"\npublish_ahead = \"2s\"\nretain_after = \"2s\"\n\
-         jwks_max_age = \"1s\"\n[tokens]\naccess_ttl = \"60s\"\n",
-    );
+         jwks_max_age = \"1s\"\n[tokens]\naccess_ttl = \"{life}s\"\n"
+    ));
     let client = server.create_client(&["--id", "rotating", "--scope", "a"]);
     let (stop, validated) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
