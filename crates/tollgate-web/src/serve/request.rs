@@ -49,8 +49,8 @@ pub(super) async fn serve<H: Handler>(
         request.map(|body| RequestBody::new(body, config.body_bytes_max, config.read_timeout));
     let arrival = request.body().arrival();
     if http1 {
-        let has_length = request.body().size_hint().exact().is_some();
-        state.turn.expect_chunks(arrival.is_some() && !has_length);
+        let in_chunks = arrival.is_some() && request.body().size_hint().exact().is_none();
+        state.turn.expect_chunks(in_chunks);
     }
     let refused = if request.body().size_hint().lower() > config.body_bytes_max as u64 {
         Some(StatusCode::PAYLOAD_TOO_LARGE)
