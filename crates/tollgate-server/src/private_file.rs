@@ -112,7 +112,7 @@ impl PrivateFile {
             Unfinished::Beside(temporary) => fs::hard_link(temporary, &self.path)?,
             Unfinished::Replacing(temporary) => fs::rename(temporary, &self.path)?,
         }
-        File::open(directory(&self.path))?.sync_all()
+        sync_directory_of(&self.path)
     }
 }
 
@@ -126,6 +126,11 @@ impl Drop for PrivateFile {
             }
         }
     }
+}
+
+/// Makes the name of the file at `path` last as its content does.
+pub(crate) fn sync_directory_of(path: &Path) -> io::Result<()> {
+    File::open(directory(path))?.sync_all()
 }
 
 /// The directory that `path` is in.

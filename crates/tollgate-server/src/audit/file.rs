@@ -13,6 +13,7 @@ use super::{
     chain::{Break, LineHash},
     verify::{Chain, LINE_BYTES_MAX, Next, Start},
 };
+use crate::private_file::sync_directory_of;
 
 /// How much of a log is checked before it is gone on with: what a crash may have damaged, and no
 /// more than a moment's work however large the log is.
@@ -62,12 +63,8 @@ fn append_to(path: &Path) -> anyhow::Result<File> {
             .create(true)
             .mode(0o600)
             .open(path)?;
-        // A new file's name must last as its lines do.
-        if file.metadata()?.is_file()
-            && let Some(directory) = path.parent()
-        {
-            let here = directory.as_os_str().is_empty();
-            File::open(if here { Path::new(".") } else { directory })?.sync_all()?;
+        if file.metadata()?.is_file() {
+            sync_directory_of(path)?;
         }
         Ok::<_, io::Error>(file)
     };

@@ -74,7 +74,6 @@ impl AuditLog {
             file,
             last,
             lines: String::new(),
-            count: 0,
             has_failed: Arc::clone(&has_failed),
             queued: Arc::clone(&queued),
         };
@@ -158,8 +157,6 @@ struct Appender {
     last: LineHash,
     /// What is to be written next.
     lines: String,
-    /// How many lines that is.
-    count: usize,
     has_failed: Arc<AtomicBool>,
     queued: Arc<AtomicUsize>,
 }
@@ -192,7 +189,6 @@ impl Appender {
         for line in lines {
             self.last = append(&mut self.lines, &self.last, line);
         }
-        self.count += lines.len();
         self.queued.fetch_sub(lines.len(), Ordering::Relaxed);
     }
 
@@ -201,7 +197,6 @@ impl Appender {
             self.write_lines();
         }
         self.lines.clear();
-        self.count = 0;
     }
 
     fn write_lines(&mut self) {
@@ -215,7 +210,7 @@ impl Appender {
             self.has_failed.store(true, Ordering::Release);
         }
         // Of what had been let begin before, and is done.
-        let lines = self.count;
+        let lines = self.lines.lines().count();
         tracing::error!(lines, "lines are missing from the audit log");
     }
 
@@ -227,7 +222,6 @@ impl Appender {
             Ok(Some(file)) => {
                 self.file = file;
                 self.last = append(&mut self.lines, &self.last, event);
-                self.count = 1;
                 self.write();
                 tracing::info!(path = %self.path.display(), "began a new audit log");
             }
