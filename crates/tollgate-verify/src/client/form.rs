@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 /// A client's id and secret, as it authenticates itself to the provider.
@@ -67,22 +68,16 @@ pub(crate) fn body(parameters: &[(&str, &str)]) -> Zeroizing<String> {
 
 /// A JSON body of these tokens, which are printable ASCII.
 pub(crate) fn tokens_body(tokens: &[&str]) -> Zeroizing<String> {
-    // Two bytes for each at most and three around.
-    let length = tokens.iter().map(|token| 2 * token.len() + 3);
-    let mut out = Zeroizing::new(String::with_capacity(length.sum::<usize>() + 16));
-    out.push_str(r#"{"tokens":["#);
-    for (position, token) in tokens.iter().enumerate() {
-        out.push_str(if position == 0 { "\"" } else { ",\"" });
-        for letter in token.chars() {
-            if matches!(letter, '"' | '\\') {
-                out.push('\\');
-            }
-            out.push(letter);
-        }
-        out.push('"');
+    #[derive(Serialize)]
+    struct Body<'t> {
+        tokens: &'t [&'t str],
     }
-    out.push_str("]}");
-    out
+    // Two bytes for each at most and three around, so that growing leaves no copies behind.
+    let length = tokens.iter().map(|token| 2 * token.len() + 3);
+    let mut out = Vec::with_capacity(length.sum::<usize>() + 16);
+    // Texts always have a JSON form, which is UTF-8, and memory takes it.
+    let _ = serde_json::to_writer(&mut out, &Body { tokens });
+    Zeroizing::new(String::from_utf8(out).unwrap_or_default())
 }
 
 fn encoded(text: &str) -> Zeroizing<String> {
